@@ -1,0 +1,61 @@
+# The habits of this project. `make help` lists them.
+
+# The first interpreter that is new enough; set PYTHON to use another.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+VENV := .venv
+RUN := $(VENV)/bin/python
+READY := $(VENV)/.ready
+PIP := $(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test generate check-generated lint format types wheel check full clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 \t\2/p' $(MAKEFILE_LIST) | expand -t 24
+
+$(READY): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer found: make PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@echo "setting up $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) --upgrade pip
+	@$(PIP) --build-constraint constraints.txt --editable '.[all]' --group dev
+	@touch $@
+
+demo: $(READY) ## cancel real batches against a local sandbox exchange
+	@$(RUN) tests/examples/demo.py
+
+test: $(READY) ## run the tests
+	@$(RUN) -m pytest
+
+generate: $(READY) ## rebuild generated/bitget_spot_api/ from openapi/bitget-spot.yaml
+	@$(RUN) openapi/generate.py
+
+check-generated: $(READY) ## fail, naming the files, if generated/ is not what the document gives
+	@$(RUN) openapi/generate.py --check
+
+lint: $(READY) ## style, and the size that the overlay may have
+	@$(RUN) -m ruff check
+	@$(RUN) -m ruff format --check
+	@$(RUN) -m openapi_spec_validator openapi/bitget-spot.yaml
+	@$(RUN) tests/size.py
+
+format: $(READY) ## let ruff mend what it can
+	@$(RUN) -m ruff check --fix
+	@$(RUN) -m ruff format
+
+types: $(READY) ## mypy, strict, over everything
+	@$(RUN) -m mypy generated/bitget_spot_api overlay/bitget_spot openapi tests
+
+wheel: $(READY) ## build the wheel and use it in clean environments, with and without extras
+	@$(RUN) tests/wheel.py
+
+check: lint types check-generated ## everything that must hold before a change lands
+	@$(RUN) -m coverage erase
+	@$(RUN) -m pytest --cov --cov-report=term
+	@$(MAKE) --no-print-directory wheel
+
+full: check ## check, and the longer runs
+
+clean: ## remove what the targets have made
+	rm -rf $(VENV) .coverage* .mypy_cache .ruff_cache .pytest_cache dist

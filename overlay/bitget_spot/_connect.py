@@ -1,0 +1,171 @@
+"""
+The generated client with the chain under it. The order of the links stands here and nowhere else:
+
+    generated function
+      consistency   before any wait, before any byte
+      refusals      every answer one meaning, below the generated parser
+      rate limit    waits for a slot
+      signing       stamps after the wait, signs the very bytes that leave
+      wire          httpx
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import ssl
+from collections.abc import Mapping
+from typing import Any, Final, Self
+
+import httpx
+from attrs import evolve
+
+from bitget_spot._consistency import Consistency
+from bitget_spot._refusals import Refusals
+from bitget_spot._signing import Credentials, Signing
+from bitget_spot._wire import Wire
+from bitget_spot.errors import OriginError
+from bitget_spot.rate_limit._link import Limit
+from bitget_spot.rate_limit._slots import MemorySlots, Slots
+from bitget_spot_api import Client
+from bitget_spot_api.operations import (
+    BATCH_CANCEL_ORDERS,
+    OPERATIONS,
+    SERVER_URL,
+    Operation,
+    RateLimit,
+)
+
+TIMEOUT: Final = httpx.Timeout(10, connect=5)
+_process_slots: Final = MemorySlots()
+
+
+def connect(
+    credentials: Credentials,
+    *,
+    base_url: str = SERVER_URL,
+    timeout: httpx.Timeout | float | None = TIMEOUT,
+    slots: Slots | None = None,
+    requests_per_second: float | Mapping[str, float] | None = None,
+    demo: bool = False,
+    locale: str = "en-US",
+    verify: ssl.SSLContext | bool = True,
+    proxy: str | None = None,
+    transport: httpx.BaseTransport | httpx.AsyncBaseTransport | None = None,
+) -> Client:
+    """
+    Make a client for the generated functions that signs, limits and checks what they send.
+
+    It serves threads and any number of event loops, and may be entered with `with` or `async with` as often as you
+    like; leaving closes the connections of the threads, or of the running loop.
+
+    Args:
+        credentials: Whose orders they are.
+        base_url: The exchange, or a sandbox; plain http only to loopback.
+        timeout: Seconds for each step of a request (connect, send, each read), or an `httpx.Timeout`; `None` waits
+            for ever.
+        slots: Where the budget lies; without it, all clients of the process with this origin and key share one.
+        requests_per_second: Another limit than the document's for the batch cancel, or a mapping by operation id.
+        demo: Trade on the demo account; needs a demo key.
+        locale: The language of the exchange's messages.
+        verify: As httpx takes it.
+        proxy: The address of a proxy; those of the environment are not used.
+        transport: Sends in place of httpx's own transports, for tests.
+
+    Raises:
+        OriginError: `base_url` is not an origin that may see a signature.
+        ValueError: A limit that is below one request a period, or for an operation that the document lacks.
+
+    """
+    origin = _checked(base_url)
+    headers = {"Content-Type": "application/json", "locale": locale}
+    if demo:
+        headers["paptrading"] = "1"
+    account = hashlib.sha256(credentials.api_key.encode()).hexdigest()[:32]
+    # Two origins are two exchanges, live and sandbox; whoever names a store says that they are one.
+    shared_by = f"{origin} {account}" if slots is None else account
+
+    def budget(operation: Operation) -> str:
+        return f"{shared_by} {operation.operation_id}"
+
+    chain = Consistency(
+        Refusals(
+            Limit(
+                Signing(
+                    Wire(verify=verify, proxy=proxy, transport=transport),
+                    credentials=credentials,
+                    origin=origin,
+                    headers=headers,
+                ),
+                slots=_process_slots if slots is None else slots,
+                budget=budget,
+                limits=_limits(requests_per_second),
+            )
+        )
+    )
+    return SpotClient(
+        base_url=str(origin),
+        timeout=httpx.Timeout(timeout),
+        raise_on_unexpected_status=True,
+        httpx_args={"transport": chain},
+    )
+
+
+class SpotClient(Client):
+    """The generated client, which can be entered again and by several event loops at once."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *args: object) -> None:
+        self._httpx_args["transport"].close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *args: object) -> None:
+        await self._httpx_args["transport"].aclose()
+
+
+def _checked(base_url: str) -> httpx.URL:
+    url = httpx.URL(base_url)
+    if url.path != "/" or url.query or url.fragment or url.userinfo:
+        message = f"{url.scheme}://{url.host}: give scheme, host and port alone, as in {SERVER_URL}"
+        raise OriginError(message)
+    if url.scheme == "http" and not _is_loopback(url.host):
+        message = f"http://{url.host} would carry the passphrase in the clear: use https"
+        raise OriginError(message)
+    if url.scheme not in ("http", "https") or not url.host:
+        message = f"{base_url!r} is no address of an exchange: give it as in {SERVER_URL}"
+        raise OriginError(message)
+    return url
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _limits(given: float | Mapping[str, float] | None) -> dict[str, RateLimit]:
+    numbers: Mapping[str, Any] = (
+        {}
+        if given is None
+        else given
+        if isinstance(given, Mapping)
+        else {BATCH_CANCEL_ORDERS.operation_id: given}
+    )
+    limits = {operation.operation_id: operation.rate_limit for operation in OPERATIONS.values()}
+    for name, number in numbers.items():
+        if name not in limits:
+            message = f"requests_per_second: no operation {name!r}; there are {', '.join(limits)}"
+            raise ValueError(message)
+        requests = number * limits[name].period_seconds
+        if not 1 <= requests < float("inf"):
+            message = f"requests_per_second: {number!r} for {name}; give at least one in a period"
+            raise ValueError(message)
+        limits[name] = evolve(limits[name], requests=int(requests))
+    return limits

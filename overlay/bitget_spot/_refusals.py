@@ -1,0 +1,73 @@
+"""
+The link that gives every answer one meaning: a success, or a typed exception.
+
+It stands below the generated parser, which would crash on HTML, on an unknown status and on a null body, and would
+hand a refusal back as if it were an answer. The body is read on any status and its code decides; the status only
+tells where the body is not the exchange's envelope `{code, msg, requestTime, data}`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from http import HTTPStatus
+
+import httpx
+
+from bitget_spot._link import Flow, Link
+from bitget_spot.errors import BitgetError, UnreadableAnswerError, error_class
+from bitget_spot_api.operations import SUCCESS_CODE
+
+# Enough to find a proxy's request number, which its operators ask for.
+EXCERPT = 2_000
+
+
+class Refusals(Link):
+    """Raises what is not a success."""
+
+    def flow(self, request: httpx.Request) -> Flow:
+        response: httpx.Response = yield request
+        error = refusal(response)
+        if error is not None:
+            raise error
+        # A success under another status is still one, and the parser reads successes under 200.
+        response.status_code = HTTPStatus.OK
+        return response
+
+
+def refusal(response: httpx.Response) -> BitgetError | None:
+    """
+    Tell what an answer means.
+
+    Args:
+        response: An answer whose body has been read.
+
+    Returns:
+        None for a success, else the exception it stands for.
+
+    """
+    status = response.status_code
+    try:
+        envelope = json.loads(response.content)
+    except (ValueError, RecursionError):
+        kind = response.headers.get("content-type", "no content type")
+        problem = f"not JSON ({kind})" if response.content.strip() else "an empty body"
+        return UnreadableAnswerError(status, problem, response.text[:EXCERPT])
+    code = envelope.get("code") if isinstance(envelope, dict) else None
+    if not isinstance(code, str | int) or isinstance(code, bool):
+        return UnreadableAnswerError(status, "JSON without a code", response.text[:EXCERPT])
+    if code == SUCCESS_CODE:
+        return None
+    # Old answers say `message`.
+    message = envelope.get("msg") or envelope.get("message") or ""
+    return error_class(str(code))(
+        str(code),
+        message if isinstance(message, str) else json.dumps(message),
+        status,
+        _milliseconds(envelope.get("requestTime")),
+    )
+
+
+def _milliseconds(value: object) -> int | None:
+    # Some answers give the number as text.
+    return int(str(value)) if re.fullmatch(r"[0-9]{1,16}", str(value)) else None

@@ -1,0 +1,115 @@
+"""The link that waits for a slot, and tells what became of the request that had it."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Generator, Mapping
+from http import HTTPStatus
+from typing import Final
+
+import httpx
+
+from bitget_spot._link import Do, Flow, Link, Transport, operation_of
+from bitget_spot._refusals import refusal
+from bitget_spot._wire import WATCH, Watch
+from bitget_spot.errors import RateLimitedError, UnreadableAnswerError
+from bitget_spot.rate_limit._line import Bell
+from bitget_spot.rate_limit._policy import HOLD, Fate, Settlement
+from bitget_spot.rate_limit._slots import Slots
+from bitget_spot_api.operations import Operation, RateLimit
+
+UNBOUNDED: Final = 60.0
+"""Seconds that a step of a request may take, for the lease, where the caller has set no time-out."""
+NEVER_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+_numbers = itertools.count()
+
+
+class Limit(Link):
+    """Lets through as many requests of an operation in any period as its limit says."""
+
+    def __init__(
+        self,
+        following: Transport,
+        *,
+        slots: Slots,
+        budget: Callable[[Operation], str],
+        limits: Mapping[str, RateLimit],
+        pause: Callable[[Bell, float], Do] = Bell.wait,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(following)
+        self._slots = slots
+        self._budget = budget
+        self._limits = limits
+        self._pause = pause
+        self._clock = clock
+
+    def flow(self, request: httpx.Request) -> Flow:
+        response: httpx.Response
+        operation = operation_of(request)
+        if operation is None:
+            response = yield request
+            return response
+        budget, limit = self._budget(operation), self._limits[operation.operation_id]
+        slot = str(next(_numbers))
+        yield from self._take(budget, slot, limit, lease_of(request))
+        watch = Watch(self._clock)
+        request.extensions = {**request.extensions, WATCH: watch}
+        told = Settlement(Fate.UNKNOWN)
+        try:
+            response = yield request
+            told = settlement(response, watch, self._clock())
+            return response
+        except BaseException as error:
+            if never_left(watch, error):
+                told = Settlement(Fate.UNSENT)
+            raise
+        finally:
+            yield from self._slots.settle(budget, slot, limit, told)
+            self._slots.line(budget).ring()
+
+    def _take(
+        self, budget: str, slot: str, limit: RateLimit, lease: float
+    ) -> Generator[Do, None, None]:
+        line = self._slots.line(budget)
+        bell = line.join()
+        try:
+            while True:
+                wait = limit.period_seconds
+                if line.is_first(bell):
+                    wait = yield from self._slots.take(budget, slot, limit, lease)
+                    if not wait:
+                        return
+                yield self._pause(bell, wait)
+        finally:
+            line.leave(bell)
+
+
+def lease_of(request: httpx.Request) -> float:
+    """Tell how long a request and what follows it can take, in seconds, by its time-outs."""
+    steps = request.extensions.get("timeout", {"read": None}).values()
+    return sum(UNBOUNDED if seconds is None else seconds for seconds in steps) + HOLD
+
+
+def settlement(response: httpx.Response, watch: Watch, now: float) -> Settlement:
+    """Tell what an answer means for the budget."""
+    if response.status_code == HTTPStatus.OK:
+        limited, fate = False, Fate.ANSWERED
+    else:
+        error = refusal(response)
+        limited = isinstance(error, RateLimitedError) or (
+            response.status_code == HTTPStatus.TOO_MANY_REQUESTS
+        )
+        # A proxy that gave up on the exchange does not know whether the request will still arrive.
+        by_proxy = isinstance(error, UnreadableAnswerError) and response.is_server_error
+        fate = Fate.UNKNOWN if by_proxy else Fate.ANSWERED
+    warm = None if watch.opened or watch.sent_at is None else now - watch.sent_at
+    return Settlement(fate, warm if fate is Fate.ANSWERED else None, limited)
+
+
+def never_left(watch: Watch, error: BaseException) -> bool:
+    """Tell whether a request that ended in an error is known not to have been sent."""
+    if watch.traced:
+        return watch.sent_at is None
+    return not watch.reached or isinstance(error, NEVER_SENT)
