@@ -25,16 +25,13 @@ DOCUMENT = ROOT / "openapi" / "bitget-spot.yaml"
 SETTINGS = ROOT / "openapi" / "generator.yaml"
 CLIENT = ROOT / "generated" / "bitget_spot_api"
 
-RUFF = ("--isolated", "--no-cache", "--quiet", "--target-version", "py311")
+# Neither a configuration nor an ignore file of the user's has a say.
+RUFF = ("--isolated", "--no-respect-gitignore", "--no-cache", "--quiet", "--target-version", "py311")
 
 
 def run(*command: str | Path, cwd: Path) -> None:
     """Run one tool of the environment that runs this script, with no configuration of the user's."""
-    environment = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("RUFF_", "PYTHON"))
-    }
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("RUFF_", "PYTHON"))}
     environment |= {"PYTHONHASHSEED": "0", "PYTHONUTF8": "1"}
     # -P, for the output has a types.py that must not shadow the standard library's.
     tool = [sys.executable, "-P", "-m", *map(str, command)]
@@ -59,7 +56,7 @@ def files(folder: Path) -> dict[str, bytes]:
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and "__pycache__" not in path.parts
+        if path.is_file() and "__pycache__" not in path.relative_to(folder).parts
     }
 
 
@@ -87,7 +84,7 @@ def main() -> int:
             print(f"{DOCUMENT.name}: {problem}", file=sys.stderr)
             return 1
         except subprocess.CalledProcessError as failure:
-            print(f"{failure.cmd[3]} failed; its message stands above.", file=sys.stderr)
+            print(f"{DOCUMENT.name}: {failure.cmd[3]} failed on it, as told above", file=sys.stderr)
             return 1
         if not arguments.check:
             shutil.rmtree(CLIENT, ignore_errors=True)

@@ -1,8 +1,11 @@
 """
-The generated client with the chain under it. The order of the links stands here and nowhere else:
+The generated client with the chain under it.
+
+The order of the links stands here and nowhere else:
 
     generated function
       consistency   before any wait, before any byte
+      retry         repeats what the document says is safe to repeat
       refusals      every answer one meaning, below the generated parser
       rate limit    waits for a slot
       signing       stamps after the wait, signs the very bytes that leave
@@ -15,13 +18,15 @@ import hashlib
 import ipaddress
 import ssl
 from collections.abc import Mapping
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import httpx
 from attrs import evolve
 
 from bitget_spot._consistency import Consistency
+from bitget_spot._link import Link
 from bitget_spot._refusals import Refusals
+from bitget_spot._retry import Retry
 from bitget_spot._signing import Credentials, Signing
 from bitget_spot._wire import Wire
 from bitget_spot.errors import OriginError
@@ -85,21 +90,26 @@ def connect(
     # Two origins are two exchanges, live and sandbox; whoever names a store says that they are one.
     shared_by = f"{origin} {account}" if slots is None else account
 
+    limits = _limits(requests_per_second)
+
     def budget(operation: Operation) -> str:
         return f"{shared_by} {operation.operation_id}"
 
     chain = Consistency(
-        Refusals(
-            Limit(
-                Signing(
-                    Wire(verify=verify, proxy=proxy, transport=transport),
-                    credentials=credentials,
-                    origin=origin,
-                    headers=headers,
-                ),
-                slots=_process_slots if slots is None else slots,
-                budget=budget,
-                limits=_limits(requests_per_second),
+        Retry(
+            Refusals(
+                Limit(
+                    Signing(
+                        # A loopback that is spoken to in plain text needs no certificates.
+                        Wire(verify=verify if origin.scheme == "https" else False, proxy=proxy, transport=transport),
+                        credentials=credentials,
+                        origin=origin,
+                        headers=headers,
+                    ),
+                    slots=_process_slots if slots is None else slots,
+                    budget=budget,
+                    limits=limits,
+                )
             )
         )
     )
@@ -109,6 +119,22 @@ def connect(
         raise_on_unexpected_status=True,
         httpx_args={"transport": chain},
     )
+
+
+def limit_of(client: Client, operation: Operation) -> RateLimit:
+    """
+    Tell the limit that a client keeps.
+
+    Raises:
+        TypeError: The client was not made by `connect`.
+
+    """
+    link: object = client._httpx_args.get("transport")  # noqa: SLF001 - where connect has put it
+    while isinstance(link, Link):
+        if isinstance(link, Limit):
+            return link.limits[operation.operation_id]
+        link = link.following
+    raise TypeError("this client neither signs nor limits: make one with bitget_spot.connect")
 
 
 class SpotClient(Client):
@@ -131,15 +157,12 @@ class SpotClient(Client):
 
 def _checked(base_url: str) -> httpx.URL:
     url = httpx.URL(base_url)
-    if url.path != "/" or url.query or url.fragment or url.userinfo:
-        message = f"{url.scheme}://{url.host}: give scheme, host and port alone, as in {SERVER_URL}"
-        raise OriginError(message)
-    if url.scheme == "http" and not _is_loopback(url.host):
-        message = f"http://{url.host} would carry the passphrase in the clear: use https"
-        raise OriginError(message)
     if url.scheme not in ("http", "https") or not url.host:
-        message = f"{base_url!r} is no address of an exchange: give it as in {SERVER_URL}"
-        raise OriginError(message)
+        raise OriginError(f"base_url is no address of an exchange: give it as in {SERVER_URL}")
+    if url.path != "/" or url.query or url.fragment or url.userinfo:
+        raise OriginError(f"base_url: give scheme, host and port alone, as in {SERVER_URL}")
+    if url.scheme == "http" and not _is_loopback(url.host):
+        raise OriginError(f"http://{url.host} would carry the passphrase in the clear: use https")
     return url
 
 
@@ -151,21 +174,15 @@ def _is_loopback(host: str) -> bool:
 
 
 def _limits(given: float | Mapping[str, float] | None) -> dict[str, RateLimit]:
-    numbers: Mapping[str, Any] = (
-        {}
-        if given is None
-        else given
-        if isinstance(given, Mapping)
-        else {BATCH_CANCEL_ORDERS.operation_id: given}
-    )
     limits = {operation.operation_id: operation.rate_limit for operation in OPERATIONS.values()}
+    if given is None:
+        return limits
+    numbers = given if isinstance(given, Mapping) else {BATCH_CANCEL_ORDERS.operation_id: given}
     for name, number in numbers.items():
         if name not in limits:
-            message = f"requests_per_second: no operation {name!r}; there are {', '.join(limits)}"
-            raise ValueError(message)
+            raise ValueError(f"requests_per_second: no operation {name!r}; there are {', '.join(limits)}")
         requests = number * limits[name].period_seconds
         if not 1 <= requests < float("inf"):
-            message = f"requests_per_second: {number!r} for {name}; give at least one in a period"
-            raise ValueError(message)
+            raise ValueError(f"requests_per_second: {number!r} for {name}; give at least one in a period")
         limits[name] = evolve(limits[name], requests=int(requests))
     return limits

@@ -100,9 +100,7 @@ def _violations(body: Mapping[str, Any]) -> Iterator[Violation]:
         body.get("orderList"),
     )
     if mode not in MODES:
-        yield Violation(
-            "batchMode", f"is {_shown(mode)}; say {' or '.join(MODES)}, or leave it out"
-        )
+        yield Violation("batchMode", f"is {_shown(mode)}; say {' or '.join(MODES)}, or leave it out")
     if not isinstance(symbol, str | None):
         yield Violation("symbol", f"is {_shown(symbol)}; give the trading pair as text")
     if not isinstance(orders, list):
@@ -115,11 +113,7 @@ def _violations(body: Mapping[str, Any]) -> Iterator[Violation]:
     for index, order in enumerate(orders):
         for field, problem in problems_of_order(order):
             yield Violation(f"orderList[{index}]{field}", problem)
-    sound = {
-        f"orderList[{index}]": order
-        for index, order in enumerate(orders)
-        if isinstance(order, dict)
-    }
+    sound = {f"orderList[{index}]": order for index, order in enumerate(orders) if isinstance(order, dict)}
     yield from _mixed(sound)
     yield from _twice(sound)
     yield from _symbols(sound, mode, symbol)
@@ -152,9 +146,7 @@ def _twice(orders: Mapping[str, Order]) -> Iterator[Violation]:
 
 def _symbols(orders: Mapping[str, Order], mode: object, symbol: object) -> Iterator[Violation]:
     given = _symbol(symbol)
-    named = {
-        place: name for place, order in orders.items() if (name := _symbol(order.get("symbol")))
-    }
+    named = {place: name for place, order in orders.items() if (name := _symbol(order.get("symbol")))}
     if mode == "multiple":
         for place in orders.keys() - named.keys():
             yield Violation(place, "lacks its symbol, which multiple mode needs; give it")

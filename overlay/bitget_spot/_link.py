@@ -51,7 +51,7 @@ class Link(Transport):
     """A transport that applies one rule and leaves the rest to the next."""
 
     def __init__(self, following: Transport) -> None:
-        self._following = following
+        self.following = following
 
     def flow(self, request: httpx.Request) -> Flow:
         """Apply the rule to one request."""
@@ -65,11 +65,7 @@ class Link(Transport):
             while True:
                 error = answer = None
                 try:
-                    answer = (
-                        step.sync()
-                        if isinstance(step, Do)
-                        else self._following.handle_request(step)
-                    )
+                    answer = step.sync() if isinstance(step, Do) else self.following.handle_request(step)
                 except BaseException as caught:  # noqa: BLE001 - the flow raises it on
                     error = caught
                 # A traceback must not find a signed request among the locals of this frame.
@@ -91,9 +87,7 @@ class Link(Transport):
                 error = answer = None
                 try:
                     answer = await (
-                        step.asyncio()
-                        if isinstance(step, Do)
-                        else self._following.handle_async_request(step)
+                        step.asyncio() if isinstance(step, Do) else self.following.handle_async_request(step)
                     )
                 except BaseException as caught:  # noqa: BLE001 - the flow raises it on
                     error = caught
@@ -106,7 +100,7 @@ class Link(Transport):
             error = None
 
     def close(self) -> None:
-        self._following.close()
+        self.following.close()
 
     async def aclose(self) -> None:
-        await self._following.aclose()
+        await self.following.aclose()

@@ -80,10 +80,7 @@ class Credentials:
         return "Credentials(api_key=***, secret_key=***, passphrase=***)"
 
     def __reduce__(self) -> NoReturn:
-        message = (
-            "Credentials do not pickle: read them where they are used, with Credentials.from_env()"
-        )
-        raise TypeError(message)
+        raise TypeError("Credentials do not pickle: read them where they are used, with Credentials.from_env()")
 
 
 def _problem(name: str, value: object, shown: str = "") -> str | None:
@@ -158,8 +155,7 @@ class Signing(Link):
 
     def flow(self, request: httpx.Request) -> Flow:
         if _origin(request.url) != _origin(self._origin):
-            message = f"{_shown(request.url)} is not {_shown(self._origin)}, to which this client is bound"
-            raise OriginError(message)
+            raise OriginError(f"{_shown(request.url)} is not {_shown(self._origin)}, to which this client is bound")
         body = yield from body_of(request)
         sent = self._clock()
         try:

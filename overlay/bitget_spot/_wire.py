@@ -22,9 +22,7 @@ from bitget_spot.errors import UnreadableAnswerError
 
 # An exchange's client is idle most of the time and then wanted at once: connections are kept for minutes, not for
 # httpx's five seconds. What is in flight is bounded by the rate limit, 100 a second for the highest VIP tier.
-LIMITS: Final = httpx.Limits(
-    max_connections=200, max_keepalive_connections=100, keepalive_expiry=240
-)
+LIMITS: Final = httpx.Limits(max_connections=200, max_keepalive_connections=100, keepalive_expiry=240)
 WATCH: Final = "bitget_spot.watch"
 
 
@@ -65,14 +63,13 @@ class Wire(Transport):
         proxy: str | None = None,
         transport: httpx.BaseTransport | httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        self._verify = verify
-        self._proxy = proxy
+        # Made now: reading the certificates takes longer than a request, and a request is stamped by then.
+        context = httpx.create_ssl_context(verify) if isinstance(verify, bool) else verify
+        self._settings: dict[str, Any] = {"verify": context, "proxy": proxy, "limits": LIMITS}
         self._given = transport
         self._lock = threading.Lock()
         self._threads: httpx.HTTPTransport | None = None
-        self._loops: dict[
-            asyncio.AbstractEventLoop, tuple[httpx.AsyncHTTPTransport, AsyncGenerator[None]]
-        ] = {}
+        self._loops: dict[asyncio.AbstractEventLoop, tuple[httpx.AsyncHTTPTransport, AsyncGenerator[None]]] = {}
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         transport = self._given or self._for_threads()
@@ -142,7 +139,7 @@ class Wire(Transport):
     def _for_threads(self) -> httpx.HTTPTransport:
         with self._lock:
             if self._threads is None:
-                self._threads = httpx.HTTPTransport(**self._settings())
+                self._threads = httpx.HTTPTransport(**self._settings)
             return self._threads
 
     async def _for_this_loop(self) -> httpx.AsyncHTTPTransport:
@@ -151,17 +148,11 @@ class Wire(Transport):
             with self._lock:
                 for ended in [loop for loop in self._loops if loop.is_closed()]:
                     del self._loops[ended]
-                transport = httpx.AsyncHTTPTransport(**self._settings())
+                transport = httpx.AsyncHTTPTransport(**self._settings)
             guard = _kept_open(transport)
             await anext(guard)
             self._loops[loop] = transport, guard
         return self._loops[loop][0]
-
-    def _settings(self) -> dict[str, Any]:
-        if not isinstance(self._verify, ssl.SSLContext):
-            # Reading the certificates takes longer than a request: once for all loops.
-            self._verify = httpx.create_ssl_context(self._verify)
-        return {"verify": self._verify, "proxy": self._proxy, "limits": LIMITS}
 
 
 async def _kept_open(transport: httpx.AsyncHTTPTransport) -> AsyncGenerator[None]:

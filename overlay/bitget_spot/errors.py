@@ -5,6 +5,8 @@ What can go wrong, and which code of the exchange means what.
     ├── CredentialsError         (ValueError)  a key, secret or passphrase that is missing or cannot be sent
     ├── OriginError              (ValueError)  an address that must not see a signature
     ├── InvalidBatchError        (ValueError)  a batch the exchange would refuse or half-fail; nothing was sent
+    ├── DeadlineExceeded         (TimeoutError)  the deadline of a run has passed
+    ├── OrdersNotCancelledError  some orders of a run are neither accepted nor gone
     ├── UnreadableAnswerError    HTML, an empty body, a broken envelope: what the exchange did is not known
     └── ApiError                 the exchange refused, and said why in `code`
         ├── AuthenticationError      key, passphrase or signature
@@ -23,15 +25,26 @@ Trouble on the wire stays `httpx.TransportError`. Every exception here pickles, 
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 
 from bitget_spot_api.operations import ERROR_CODES
 
+if TYPE_CHECKING:
+    from bitget_spot._report import Report
+
 
 class BitgetError(Exception):
-    """The root of everything this package raises on its own account."""
+    """
+    The root of everything this package raises on its own account.
+
+    Attributes:
+        report: What became of every order, where the exception has ended a run of `cancel_orders`.
+
+    """
+
+    report: Report | None = None
 
 
 class CredentialsError(BitgetError, ValueError):
@@ -77,6 +90,21 @@ class InvalidBatchError(BitgetError, ValueError):
         return "nothing was sent:\n" + "\n".join(f"  {violation}" for violation in self.violations)
 
 
+class DeadlineExceeded(BitgetError, TimeoutError):  # noqa: N818 - as gRPC and google-cloud name it
+    """The deadline passed before every order was settled; `report` tells which are."""
+
+
+class OrdersNotCancelledError(BitgetError):
+    """Some orders are rejected, unknown or were not sent; `report` tells which, and why."""
+
+    def __init__(self, report: Report) -> None:
+        super().__init__(report)
+        self.report = report
+
+    def __str__(self) -> str:
+        return str(self.report)
+
+
 class UnreadableAnswerError(BitgetError):
     """
     An answer that is not the exchange's envelope, whatever its status; what the exchange did is not known.
@@ -110,9 +138,7 @@ class ApiError(BitgetError):
 
     """
 
-    def __init__(
-        self, code: str, message: str = "", http_status: int = 400, request_time: int | None = None
-    ) -> None:
+    def __init__(self, code: str, message: str = "", http_status: int = 400, request_time: int | None = None) -> None:
         super().__init__(code, message, http_status, request_time)
         self.code = code
         self.message = message

@@ -12,12 +12,13 @@ import httpx
 
 from bitget_spot._link import Do, Flow, Link, Transport, operation_of
 from bitget_spot._refusals import refusal
+from bitget_spot._run import TRAIL, Halted, Run, Trail
 from bitget_spot._wire import WATCH, Watch
 from bitget_spot.errors import RateLimitedError, UnreadableAnswerError
 from bitget_spot.rate_limit._line import Bell
 from bitget_spot.rate_limit._policy import HOLD, Fate, Settlement
 from bitget_spot.rate_limit._slots import Slots
-from bitget_spot_api.operations import Operation, RateLimit
+from bitget_spot_api.operations import REMAINING_CALLS_HEADER, Operation, RateLimit
 
 UNBOUNDED: Final = 60.0
 """Seconds that a step of a request may take, for the lease, where the caller has set no time-out."""
@@ -41,7 +42,7 @@ class Limit(Link):
         super().__init__(following)
         self._slots = slots
         self._budget = budget
-        self._limits = limits
+        self.limits = limits
         self._pause = pause
         self._clock = clock
 
@@ -51,16 +52,17 @@ class Limit(Link):
         if operation is None:
             response = yield request
             return response
-        budget, limit = self._budget(operation), self._limits[operation.operation_id]
-        slot = str(next(_numbers))
-        yield from self._take(budget, slot, limit, lease_of(request))
+        budget, limit = self._budget(operation), self.limits[operation.operation_id]
+        slot, trail = str(next(_numbers)), TRAIL.get() or Trail(Run())
+        yield from self._take(budget, slot, limit, lease_of(request), trail.run)
+        trail.tries += 1
         watch = Watch(self._clock)
         request.extensions = {**request.extensions, WATCH: watch}
         told = Settlement(Fate.UNKNOWN)
         try:
             response = yield request
             told = settlement(response, watch, self._clock())
-            return response
+            trail.remaining = response.headers.get(REMAINING_CALLS_HEADER, trail.remaining)
         except BaseException as error:
             if never_left(watch, error):
                 told = Settlement(Fate.UNSENT)
@@ -68,20 +70,22 @@ class Limit(Link):
         finally:
             yield from self._slots.settle(budget, slot, limit, told)
             self._slots.line(budget).ring()
+        return response
 
-    def _take(
-        self, budget: str, slot: str, limit: RateLimit, lease: float
-    ) -> Generator[Do, None, None]:
+    def _take(self, budget: str, slot: str, limit: RateLimit, lease: float, run: Run) -> Generator[Do, None, None]:
         line = self._slots.line(budget)
         bell = line.join()
         try:
-            while True:
-                wait = limit.period_seconds
-                if line.is_first(bell):
-                    wait = yield from self._slots.take(budget, slot, limit, lease)
-                    if not wait:
-                        return
-                yield self._pause(bell, wait)
+            with run.waking(bell):
+                while True:
+                    wait = limit.period_seconds
+                    if run.left() <= 0:
+                        raise Halted
+                    if line.is_first(bell):
+                        wait = yield from self._slots.take(budget, slot, limit, lease)
+                        if not wait:
+                            return
+                    yield self._pause(bell, min(wait, run.left()))
         finally:
             line.leave(bell)
 
@@ -98,9 +102,7 @@ def settlement(response: httpx.Response, watch: Watch, now: float) -> Settlement
         limited, fate = False, Fate.ANSWERED
     else:
         error = refusal(response)
-        limited = isinstance(error, RateLimitedError) or (
-            response.status_code == HTTPStatus.TOO_MANY_REQUESTS
-        )
+        limited = isinstance(error, RateLimitedError) or (response.status_code == HTTPStatus.TOO_MANY_REQUESTS)
         # A proxy that gave up on the exchange does not know whether the request will still arrive.
         by_proxy = isinstance(error, UnreadableAnswerError) and response.is_server_error
         fate = Fate.UNKNOWN if by_proxy else Fate.ANSWERED

@@ -30,15 +30,11 @@ class Slots(ABC):
         return self._lines[budget]
 
     @abstractmethod
-    def take(
-        self, budget: str, slot: str, limit: RateLimit, lease: float
-    ) -> Generator[Do, None, float]:
+    def take(self, budget: str, slot: str, limit: RateLimit, lease: float) -> Generator[Do, None, float]:
         """Take a slot and answer 0.0, or answer the seconds after which to ask again."""
 
     @abstractmethod
-    def settle(
-        self, budget: str, slot: str, limit: RateLimit, told: Settlement
-    ) -> Generator[Do, None, None]:
+    def settle(self, budget: str, slot: str, limit: RateLimit, told: Settlement) -> Generator[Do, None, None]:
         """Say that the request is over, so that its slot can be used again."""
 
 
@@ -57,17 +53,13 @@ class MemorySlots(Slots):
         self._lock = threading.Lock()
         self._logs: defaultdict[str, Log] = defaultdict(Log)
 
-    def take(
-        self, budget: str, slot: str, limit: RateLimit, lease: float
-    ) -> Generator[Do, None, float]:
+    def take(self, budget: str, slot: str, limit: RateLimit, lease: float) -> Generator[Do, None, float]:
         with self._lock:
             wait = self._logs[budget].take(slot, self._clock(), limit, lease)
         yield from ()  # memory has nothing to wait for
         return wait
 
-    def settle(
-        self, budget: str, slot: str, limit: RateLimit, told: Settlement
-    ) -> Generator[Do, None, None]:
+    def settle(self, budget: str, slot: str, limit: RateLimit, told: Settlement) -> Generator[Do, None, None]:
         with self._lock:
             self._logs[budget].settle(slot, self._clock(), limit, told)
         yield from ()

@@ -1,0 +1,201 @@
+"""
+Any number of orders, and what became of every one.
+
+    report = cancel_orders.sync(client=client, orders=orders)
+
+The orders travel in the fewest batches the exchange takes, side by side, as fast as the limit allows, each batch
+through the generated function. The report holds one outcome for every order given, in the order given; an order given
+twice is sent once and told twice. `accepted` means that the exchange has received the cancel, never that the order is
+cancelled.
+
+What makes going on senseless (wrong credentials, a missing permission, the wrong environment) ends the run at once, as
+do a passed deadline, Ctrl-C and a cancelled task: no further request leaves, those in flight are waited for, and the
+exception carries the report as `.report`. Where the interpreter swaps that exception for another (a time-out scope, a
+task group), `on_progress` has told every batch that was settled.
+"""
+
+from __future__ import annotations
+
+import asyncio as aio
+import concurrent.futures
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
+from typing import Any, Final
+
+from attrs import define, field
+
+from bitget_spot._connect import limit_of
+from bitget_spot._plan import Batch, batches
+from bitget_spot._report import Outcome, Report, Status
+from bitget_spot._run import TRAIL, Halted, Run, Trail
+from bitget_spot._settlement import Fate, fates
+from bitget_spot.errors import AuthenticationError, DeadlineExceeded, PermissionDeniedError, WrongEnvironmentError
+from bitget_spot_api import Client
+from bitget_spot_api.api.trade import batch_cancel_orders
+from bitget_spot_api.models import BatchCancelOrdersRequest, OrderRef
+from bitget_spot_api.operations import BATCH_CANCEL_ORDERS
+
+__all__ = ["asyncio", "plan", "sync"]
+
+SENSELESS: Final = (AuthenticationError, PermissionDeniedError, WrongEnvironmentError)
+NOT_SENT: Final = Fate(Status.NOT_SENT)
+INTERRUPTED: Final = Fate(Status.UNKNOWN, message="the run ended before its answer came")
+
+Progress = Callable[[Sequence[Outcome]], object]
+log = logging.getLogger("bitget_spot")
+
+
+def plan(
+    *, orders: Iterable[OrderRef], symbol: str | None = None, batch_size: int | None = None
+) -> list[BatchCancelOrdersRequest]:
+    """
+    Show the requests that a run would send; nothing is sent.
+
+    Args:
+        orders: The orders to cancel, each with an `order_id`, a `client_oid` or both.
+        symbol: The trading pair of the orders that name none; those that still have none travel by themselves.
+        batch_size: The most orders in a batch; without it what the exchange takes.
+
+    Raises:
+        InvalidBatchError: Names every order that cannot be cancelled as it is given, and what is wrong with it.
+        ValueError: The batch size is not one that the exchange takes.
+
+    """
+    return [batch.request() for batch in batches(orders, symbol, batch_size)[1]]
+
+
+def sync(
+    *,
+    client: Client,
+    orders: Iterable[OrderRef],
+    symbol: str | None = None,
+    batch_size: int | None = None,
+    deadline: float | None = None,
+    on_progress: Progress | None = None,
+) -> Report:
+    """
+    Cancel any number of orders from threads, and tell what became of each.
+
+    Args:
+        client: A client made by `connect`.
+        orders: As for `plan`.
+        symbol: As for `plan`.
+        batch_size: As for `plan`.
+        deadline: Seconds from now after which no further request leaves.
+        on_progress: Called in this thread with the outcomes of each batch as it is settled.
+
+    Returns:
+        One outcome for every order given, in the order given.
+
+    Raises:
+        InvalidBatchError: As for `plan`; nothing was sent.
+        AuthenticationError, PermissionDeniedError, WrongEnvironmentError: Going on was senseless.
+        DeadlineExceeded: The deadline passed first.
+
+    """
+    ledger = _Ledger.open(client, orders, symbol, batch_size, deadline, on_progress)
+    pending: dict[concurrent.futures.Future[object], Batch] = {}
+    with concurrent.futures.ThreadPoolExecutor(ledger.side_by_side, "cancel_orders") as pool:
+        try:
+            while ledger.going(pending, lambda batch: pool.submit(_send, client, batch, ledger.trails[id(batch)])):
+                for future in concurrent.futures.wait(pending, return_when="FIRST_COMPLETED").done:
+                    ledger.settle(pending.pop(future), future.result())
+        except BaseException as error:
+            ledger.run.stop()
+            try:
+                for future in concurrent.futures.as_completed(list(pending)):
+                    ledger.settle(pending[future], future.result())
+            finally:
+                ledger.attach(error)
+            raise
+    return ledger.end()
+
+
+async def asyncio(
+    *,
+    client: Client,
+    orders: Iterable[OrderRef],
+    symbol: str | None = None,
+    batch_size: int | None = None,
+    deadline: float | None = None,
+    on_progress: Progress | None = None,
+) -> Report:
+    """Cancel any number of orders from tasks; in all else as `sync`."""
+    ledger = _Ledger.open(client, orders, symbol, batch_size, deadline, on_progress)
+    pending: dict[aio.Task[object], Batch] = {}
+
+    def start(batch: Batch) -> aio.Task[object]:
+        return aio.create_task(_send_in_task(client, batch, ledger.trails[id(batch)]))
+
+    try:
+        while ledger.going(pending, start):
+            for task in (await aio.wait(pending, return_when="FIRST_COMPLETED"))[0]:
+                ledger.settle(pending.pop(task), task.result())
+    except BaseException as error:
+        ledger.run.stop()
+        try:
+            for task in (await aio.wait(pending))[0] if pending else ():
+                ledger.settle(pending.pop(task), task.result())
+        finally:
+            # A second cancellation waits for nothing.
+            for task in pending:
+                task.cancel()
+            ledger.attach(error)
+        raise
+    return ledger.end()
+
+
+def _send(client: Client, batch: Batch, trail: Trail) -> object:
+    token = TRAIL.set(trail)
+    try:
+        return batch_cancel_orders.sync(client=client, body=batch.request())
+    except Exception as error:  # noqa: BLE001 - the ledger tells what it means for the batch
+        return error
+    finally:
+        TRAIL.reset(token)
+
+
+async def _send_in_task(client: Client, batch: Batch, trail: Trail) -> object:
+    TRAIL.set(trail)  # a task has a context of its own
+    try:
+        return await batch_cancel_orders.asyncio(client=client, body=batch.request())
+    except Exception as error:  # noqa: BLE001 - as above
+        return error
+
+
+@define
+class _Ledger:
+    """The account of one run: what was given, what came back, and what that means."""
+
+    given: list[OrderRef]
+    batches: list[Batch]
+    run: Run
+    side_by_side: int
+    on_progress: Progress | None
+    outcomes: dict[int, Outcome] = field(factory=dict)
+    trails: dict[int, Trail] = field(factory=dict)
+    unmatched: list[Mapping[str, Any]] = field(factory=list)
+    remaining: str | None = None
+    end_of_run: Exception | None = None
+    _started: int = 0
+
+    @classmethod
+    def open(
+        cls,
+        client: Client,
+        orders: Iterable[OrderRef],
+        symbol: str | None,
+        batch_size: int | None,
+        deadline: float | None,
+        on_progress: Progress | None,
+    ) -> _Ledger:
+        limit = limit_of(client, BATCH_CANCEL_ORDERS)
+        if deadline is not None and not deadline >= 0:
+            raise ValueError(f"deadline is {deadline}; give the seconds that the run may take")
+        given, planned = batches(orders, symbol, batch_size)
+        run = Run()
+        run.deadline = None if deadline is None else run.clock() + deadline
+        # Twice the limit: while some wait to try again, others use the slots.
+        return cls(given, planned, run, min(2 * limit.requests, len(planned)) or 1, on_progress)

@@ -1,0 +1,46 @@
+"""What the tests share."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from bitget_spot import Credentials, connect
+from bitget_spot.sandbox import Sandbox
+from bitget_spot_api import Client
+
+
+@pytest.fixture
+def credentials() -> Credentials:
+    """Credentials of nobody."""
+    return Credentials("a-key", "a-secret", "a-passphrase")
+
+
+@pytest.fixture
+def client(bitget_sandbox: Sandbox) -> Iterator[Client]:
+    """A client of a fresh sandbox."""
+    with connect(bitget_sandbox.credentials, base_url=bitget_sandbox.url) as client:
+        yield client
+
+
+@pytest.fixture
+def answering() -> Callable[..., httpx.MockTransport]:
+    """Make a wire that gives one answer to everything and keeps the requests it has seen."""
+
+    def make(data: Any = None, status: int = 200, **envelope: Any) -> httpx.MockTransport:
+        body = {"code": "00000", "msg": "success", "data": data} | envelope
+
+        def answer(request: httpx.Request) -> httpx.Response:
+            seen.append(request)
+            return httpx.Response(status, content=json.dumps(body).encode())
+
+        seen: list[httpx.Request] = []
+        wire = httpx.MockTransport(answer)
+        wire.seen = seen  # type: ignore[attr-defined]
+        return wire
+
+    return make

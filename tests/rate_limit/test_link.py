@@ -1,0 +1,255 @@
+"""The link that waits for a slot: what it takes, when it gives back, and in which order."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from bitget_spot import OriginError
+from bitget_spot._link import Do, Transport
+from bitget_spot._wire import WATCH
+from bitget_spot.rate_limit import MemorySlots
+from bitget_spot.rate_limit._line import Bell
+from bitget_spot.rate_limit._link import UNBOUNDED, Limit, lease_of, never_left, settlement
+from bitget_spot.rate_limit._policy import HOLD, PERIOD_MARGIN, Fate
+from bitget_spot_api.operations import BATCH_CANCEL_ORDERS, RateLimit
+
+LIMIT = RateLimit(2, 1.0, "UID")
+SUCCESS = b'{"code":"00000"}'
+
+
+class Clock:
+    """A clock that only waiting moves."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def pause(self, _: Bell, seconds: float) -> Do:
+        """Wait by moving the clock."""
+
+        def wait() -> None:
+            self.now += seconds
+
+        async def wait_in_task() -> None:
+            wait()
+            await asyncio.sleep(0)
+
+        return Do(wait, wait_in_task)
+
+
+class Wire(Transport):
+    """A wire that keeps when it was reached and does what it is told."""
+
+    def __init__(self, clock: Clock, act: Callable[[httpx.Request], httpx.Response]) -> None:
+        self.clock = clock
+        self.act = act
+        self.at: list[float] = []
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Note the time, and act."""
+        self.at.append(self.clock.now)
+        return self.act(request)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Note the time, and act."""
+        return self.handle_request(request)
+
+
+def limited(act: Callable[[httpx.Request], httpx.Response]) -> tuple[Limit, Wire, MemorySlots]:
+    """Make a link with two slots a second over a wire, all on one clock."""
+    clock = Clock()
+    slots = MemorySlots(clock=clock)
+    wire = Wire(clock, act)
+    link = Limit(
+        wire,
+        slots=slots,
+        budget=lambda operation: operation.operation_id,
+        limits={BATCH_CANCEL_ORDERS.operation_id: LIMIT},
+        pause=clock.pause,
+        clock=clock,
+    )
+    return link, wire, slots
+
+
+def request(path: str = BATCH_CANCEL_ORDERS.path) -> httpx.Request:
+    """A request of the operation, or of another path."""
+    return httpx.Request("POST", f"https://api.bitget.com{path}")
+
+
+def success(_: httpx.Request) -> httpx.Response:
+    """Answer well."""
+    return httpx.Response(200, content=SUCCESS)
+
+
+def free_at(slots: MemorySlots) -> float:
+    """Tell when the only occupied slot is free again."""
+    ((_, at),) = slots._logs[BATCH_CANCEL_ORDERS.operation_id].slots.values()
+    return at
+
+
+@pytest.mark.parametrize("manner", ["sync", "asyncio"])
+def test_as_many_at_once_as_there_are_slots_and_then_a_wait(manner: str) -> None:
+    """The budget's room is used without waiting; who comes later waits until a slot reopens."""
+    link, wire, _ = limited(success)
+
+    async def tasks() -> None:
+        for _ in range(5):
+            await link.handle_async_request(request())
+
+    if manner == "asyncio":
+        asyncio.run(tasks())
+    else:
+        for _ in range(5):
+            link.handle_request(request())
+    period = LIMIT.period_seconds + PERIOD_MARGIN
+    assert wire.at == pytest.approx([100, 100, 100 + period, 100 + period, 100 + 2 * period])
+
+
+def test_what_the_document_does_not_have_is_not_limited() -> None:
+    """A request to another endpoint takes no slot."""
+    link, wire, slots = limited(success)
+    for _ in range(5):
+        link.handle_request(request("/api/v2/spot/account/assets"))
+    assert set(wire.at) == {100.0}
+    assert not slots._logs
+
+
+def test_two_manners_share_the_line() -> None:
+    """Threads and tasks of one link draw on the same slots."""
+    link, wire, _ = limited(success)
+    link.handle_request(request())
+    asyncio.run(link.handle_async_request(request()))
+    link.handle_request(request())
+    assert wire.at[2] > 101
+
+
+def test_a_request_without_answer_keeps_its_slot() -> None:
+    """After a time-out the slot stays occupied for as long as the request may still arrive."""
+
+    def late(sent: httpx.Request) -> httpx.Response:
+        sent.extensions[WATCH].reached = True
+        raise httpx.ReadTimeout("late")
+
+    link, _, slots = limited(late)
+    with pytest.raises(httpx.ReadTimeout):
+        link.handle_request(request())
+    assert free_at(slots) == pytest.approx(100 + HOLD + LIMIT.period_seconds + PERIOD_MARGIN)
+
+
+def test_an_interrupted_request_keeps_its_slot() -> None:
+    """Ctrl-C and a cancelled task in flight are a request without an answer."""
+
+    def interrupted(sent: httpx.Request) -> httpx.Response:
+        sent.extensions[WATCH].reached = True
+        raise KeyboardInterrupt
+
+    link, _, slots = limited(interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        link.handle_request(request())
+    assert free_at(slots) > 102
+
+
+@pytest.mark.parametrize(
+    "error", [httpx.ConnectError("no"), httpx.ConnectTimeout("no"), httpx.PoolTimeout("no"), OriginError("no")]
+)
+def test_what_was_never_sent_frees_its_slot_at_once(error: Exception) -> None:
+    """A request that did not leave costs nothing of the budget."""
+
+    def fail(sent: httpx.Request) -> httpx.Response:
+        sent.extensions[WATCH].reached = not isinstance(error, OriginError)
+        raise error
+
+    link, wire, _ = limited(fail)
+    for _ in range(5):
+        with pytest.raises(type(error)):
+            link.handle_request(request())
+    assert set(wire.at) == {100.0}
+
+
+def test_a_429_closes_every_slot() -> None:
+    """After a 429 nothing leaves for a period, though slots would be open."""
+    answers = iter([httpx.Response(429, content=b'{"code":"429"}'), success(request())])
+    link, wire, _ = limited(lambda _: next(answers))
+    link.handle_request(request())
+    link.handle_request(request())
+    assert wire.at == pytest.approx([100, 101])
+
+
+def test_a_cancelled_waiter_gives_its_place_back() -> None:
+    """A task cancelled while it waits neither holds up the line nor loses a slot."""
+    link, wire, slots = limited(success)
+    link._pause = Bell.wait
+
+    async def scene() -> None:
+        for _ in range(2):
+            await link.handle_async_request(request())
+        waiting = [asyncio.create_task(link.handle_async_request(request())) for _ in range(3)]
+        await asyncio.sleep(0)
+        waiting[0].cancel()
+        wire.clock.now += 2
+        slots.line(BATCH_CANCEL_ORDERS.operation_id).ring()
+        done = await asyncio.gather(*waiting, return_exceptions=True)
+        assert [type(one) for one in done] == [asyncio.CancelledError, httpx.Response, httpx.Response]
+
+    asyncio.run(scene())
+    assert not slots.line(BATCH_CANCEL_ORDERS.operation_id)._bells
+
+
+@pytest.mark.parametrize(
+    ("timeout", "lease"),
+    [({"connect": 5, "read": 10}, 15 + HOLD), ({"connect": 5, "read": None}, 5 + UNBOUNDED + HOLD)],
+)
+def test_the_lease_outlasts_the_request(timeout: dict[str, float | None], lease: float) -> None:
+    """A slot that nobody settles is given back after the request's time-outs and the hold."""
+    sent = httpx.Request("POST", "https://api.bitget.com", extensions={"timeout": timeout})
+    assert lease_of(sent) == lease
+    assert lease_of(request()) == UNBOUNDED + HOLD
+
+
+@pytest.mark.parametrize(
+    ("status", "content", "fate", "is_limited"),
+    [
+        (200, SUCCESS, Fate.ANSWERED, False),
+        (200, b"<html>", Fate.ANSWERED, False),
+        (400, b'{"code":"40009"}', Fate.ANSWERED, False),
+        (400, b'{"code":"40918"}', Fate.ANSWERED, True),
+        (429, b'{"code":"429"}', Fate.ANSWERED, True),
+        (429, b"<html>", Fate.ANSWERED, True),
+        (500, b'{"code":"40725"}', Fate.ANSWERED, False),
+        (502, b"<html>", Fate.UNKNOWN, False),
+        (504, b"", Fate.UNKNOWN, False),
+    ],
+)
+@pytest.mark.parametrize(("opened", "sent_at"), list(itertools.product([False, True], [None, 99.0])))
+def test_what_an_answer_means_for_the_budget(  # noqa: PLR0917 - the table's columns
+    status: int, content: bytes, fate: Fate, is_limited: bool, opened: bool, sent_at: float | None
+) -> None:
+    """An answer settles its slot, unless a proxy gave it; only one on an open connection teaches a time."""
+    link, _, _ = limited(success)
+    sent = request()
+    link.handle_request(sent)
+    watch = sent.extensions[WATCH]
+    watch.opened, watch.sent_at = opened, sent_at
+    told = settlement(httpx.Response(status, content=content), watch, 100.5)
+    assert (told.fate, told.limited) == (fate, is_limited)
+    warm = fate is Fate.ANSWERED and not opened and sent_at is not None
+    assert told.warm == (1.5 if warm else None)
+
+
+def test_a_wire_that_tells_when_the_headers_leave_is_believed() -> None:
+    """Where the wire tells, whatever ended the request before its headers left has not sent it."""
+    link, _, _ = limited(success)
+    sent = request()
+    link.handle_request(sent)
+    watch = sent.extensions[WATCH]
+    watch.reached = watch.traced = True
+    assert never_left(watch, KeyboardInterrupt())
+    watch.sent_at = 1.0
+    assert not never_left(watch, httpx.ConnectError("in vain"))

@@ -1,0 +1,93 @@
+"""
+Build the wheel and use it in clean environments, without extras and with the sandbox: `make wheel`.
+
+What is installed is the wheel alone: nothing of the checkout is importable.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+CONSTRAINTS = ROOT / "constraints.txt"
+
+CORE = """
+import importlib.resources, importlib.util
+import httpx
+from bitget_spot import Credentials, InvalidBatchError, connect
+from bitget_spot_api.api.trade import batch_cancel_orders
+from bitget_spot_api.models import BatchCancelOrdersRequest, BatchCancelOrdersResponse, OrderRef
+
+for package in ("bitget_spot", "bitget_spot_api"):
+    assert importlib.resources.files(package).joinpath("py.typed").is_file(), package
+for extra in ("starlette", "uvicorn", "redis", "cryptography"):
+    assert importlib.util.find_spec(extra) is None, extra
+
+wire = httpx.MockTransport(lambda request: httpx.Response(200, json={"code": "00000", "data": None}))
+client = connect(Credentials("key", "secret", "passphrase"), transport=wire)
+answer = batch_cancel_orders.sync(
+    client=client, body=BatchCancelOrdersRequest(order_list=[OrderRef(order_id="1")])
+)
+assert isinstance(answer, BatchCancelOrdersResponse), answer
+try:
+    import bitget_spot.sandbox
+    bitget_spot.sandbox.Sandbox
+except ModuleNotFoundError as error:
+    assert "bitget-spot[sandbox]" in str(error), error
+else:
+    raise AssertionError("the sandbox cannot be there without its extra")
+"""
+
+SANDBOX = """
+from bitget_spot import connect
+from bitget_spot.sandbox import Sandbox
+from bitget_spot_api.api.trade import batch_cancel_orders
+from bitget_spot_api.models import BatchCancelOrdersRequest, OrderRef
+
+with Sandbox(orders=1) as sandbox, connect(sandbox.credentials, base_url=sandbox.url) as client:
+    (order_id,) = sandbox.orders
+    batch_cancel_orders.sync(
+        client=client, body=BatchCancelOrdersRequest(order_list=[OrderRef(order_id=order_id)])
+    )
+    assert sandbox.orders[order_id].status == "cancelled"
+"""
+
+
+def pip(python: str | Path, *arguments: str | Path) -> None:
+    """Run pip for an interpreter, quietly and with the pinned versions."""
+    command = [python, "-m", "pip", *arguments, "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*map(str, command), "--constraint", str(CONSTRAINTS)], check=True)
+
+
+def use(wheel: Path, extra: str, program: str, folder: Path) -> None:
+    """Install a wheel into a new environment and run a program there."""
+    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+    python = next(folder.glob("[bS]*/python*"))
+    pip(python, "install", f"{wheel}{extra}")
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    subprocess.run([str(python), "-W", "error", "-c", program], cwd=folder, env=environment, check=True)
+    print(f"{wheel.name}{extra}: works in a clean environment")
+
+
+def main() -> int:
+    """Build, look inside, install and use."""
+    with tempfile.TemporaryDirectory() as scratch:
+        out = Path(scratch) / "dist"
+        pip(sys.executable, "wheel", ROOT, "--no-deps", "--wheel-dir", out, "--build-constraint", CONSTRAINTS)
+        (wheel,) = out.glob("*.whl")
+        tops = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
+        if {top for top in tops if not top.endswith(".dist-info")} != {"bitget_spot", "bitget_spot_api"}:
+            print(f"{wheel.name} holds {', '.join(sorted(tops))}", file=sys.stderr)
+            return 1
+        use(wheel, "", CORE, Path(scratch) / "core")
+        use(wheel, "[sandbox]", SANDBOX, Path(scratch) / "sandbox")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
