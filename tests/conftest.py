@@ -22,8 +22,8 @@ def credentials() -> Credentials:
 
 @pytest.fixture
 def client(bitget_sandbox: Sandbox) -> Iterator[Client]:
-    """A client of a fresh sandbox."""
-    with connect(bitget_sandbox.credentials, base_url=bitget_sandbox.url) as client:
+    """A client of a fresh sandbox that tries everything once."""
+    with connect(bitget_sandbox.credentials, base_url=bitget_sandbox.url, tries=1) as client:
         yield client
 
 

@@ -54,13 +54,13 @@ def test_the_document_s_numbers_stand_in_no_other_place(number: int) -> None:
 
 
 def test_the_chain_has_the_order_of_the_plan(credentials: Credentials) -> None:
-    """Consistency before refusals before the limit before the signature."""
+    """Consistency before retry before refusals before the limit before the signature."""
     link = connect(credentials)._httpx_args["transport"]
     names = []
     while isinstance(link, Link):
         names.append(type(link).__name__)
         link = link.following
-    assert [*names, type(link).__name__] == ["Consistency", "Refusals", "Limit", "Signing", "Wire"]
+    assert [*names, type(link).__name__] == ["Consistency", "Retry", "Refusals", "Limit", "Signing", "Wire"]
 
 
 def test_everything_public_is_exported() -> None:

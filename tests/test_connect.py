@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from bitget_spot import Credentials, InvalidBatchError, OriginError, connect
+from bitget_spot._connect import limit_of
 from bitget_spot.rate_limit import MemorySlots
 from bitget_spot_api import Client
 from bitget_spot_api.api.trade import batch_cancel_orders
@@ -129,12 +130,7 @@ def test_the_limit_can_be_set(number: float, credentials: Credentials, answering
     for _ in range(2):
         batch_cancel_orders.sync(client=client, body=BODY)
     (log,) = slots._logs.values()
-    assert (
-        log.take(
-            "a third", 0.5, client._httpx_args["transport"].following.following.limits["batchCancelOrders"], 1.0
-        )
-        > 0
-    )
+    assert log.take("a third", 0.5, limit_of(client, BATCH_CANCEL_ORDERS), 1.0) > 0
 
 
 def test_budgets_are_shared_by_key_and_origin(answering: Answering) -> None:

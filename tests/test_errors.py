@@ -7,17 +7,19 @@ import re
 
 import pytest
 
-from bitget_spot import errors
+from bitget_spot import Outcome, Report, Status, errors
 from bitget_spot.errors import (
     ApiError,
     AuthenticationError,
     BitgetError,
     ClockError,
     CredentialsError,
+    DeadlineExceeded,
     InvalidBatchError,
     InvalidParameterError,
     MarketStateError,
     OrderNotFoundError,
+    OrdersNotCancelledError,
     OrderStateError,
     OriginError,
     PermissionDeniedError,
@@ -28,6 +30,7 @@ from bitget_spot.errors import (
     WrongEnvironmentError,
     error_class,
 )
+from bitget_spot_api.models import OrderRef
 from bitget_spot_api.operations import ERROR_CODES
 
 VIOLATIONS = (Violation("batchMode", 'is "x"; leave it out'), Violation("orderList[3]", "is null"))
@@ -43,6 +46,8 @@ EXAMPLES: tuple[BitgetError, ...] = (
     AuthenticationError("40009", "sign signature error", 400, 1659076670000),
     ClockError("40008", "Request timestamp expired", 400, 1659076670000),
     PermissionDeniedError("40018", "Invalid IP", 403, None),
+    DeadlineExceeded("the deadline passed"),
+    OrdersNotCancelledError(Report((Outcome(OrderRef(order_id="1"), Status.REJECTED, "43011", "no", 1),))),
     WrongEnvironmentError("40085", "unified account", 400, 1),
     InvalidParameterError("40034", "Parameter does not exist", 400, 1),
     OrderNotFoundError("43001", "Заявка не существует", 400, 1),
@@ -76,6 +81,8 @@ def test_every_class_has_an_example() -> None:
         (OriginError, (BitgetError, ValueError)),
         (InvalidBatchError, (BitgetError, ValueError)),
         (UnreadableAnswerError, (BitgetError,)),
+        (DeadlineExceeded, (BitgetError, TimeoutError)),
+        (OrdersNotCancelledError, (BitgetError,)),
         (ApiError, (BitgetError,)),
         (AuthenticationError, (ApiError,)),
         (ClockError, (ApiError,)),
@@ -96,19 +103,19 @@ def test_tree(cls: type[Exception], parents: tuple[type[Exception], ...]) -> Non
 
 
 def test_tree_is_drawn() -> None:
-    """The tree in the module's docstring names every class once, under its parent, ValueErrors marked."""
+    """The tree in the module's docstring names every class once, under its first parent, a second one marked."""
     drawn: list[tuple[str, str, bool]] = []
     above: dict[int, str] = {}
     tree, _, _ = (errors.__doc__ or "").partition("Trouble on the wire")
     for line in tree.splitlines():
-        found = re.match(r"^    ([│├└─ ]*)(\w+Error)\b( +\(ValueError\))?", line)
+        found = re.match(r"^    ([│├└─ ]*)(\w+(?:Error|Exceeded))\b( +\((?:Value|Timeout)Error\))?", line)
         if found:
             depth = len(found[1]) // 4
             above[depth] = found[2]
             parent = above[depth - 1] if depth else "Exception"
             drawn.append((found[2], parent, found[3] is not None))
     assert sorted(drawn) == sorted(
-        (cls.__name__, cls.__base__.__name__ if cls.__base__ else "", issubclass(cls, ValueError)) for cls in CLASSES
+        (cls.__name__, cls.__bases__[0].__name__, issubclass(cls, ValueError | TimeoutError)) for cls in CLASSES
     )
 
 

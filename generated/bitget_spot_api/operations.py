@@ -40,6 +40,17 @@ class Operation:
     """The vendor's page."""
 
 
+GET_SERVER_TIME: Final = Operation(
+    operation_id="getServerTime",
+    method="GET",
+    path="/api/v2/public/time",
+    summary="Read the exchange's clock.",
+    rate_limit=RateLimit(20, 1.0, "IP"),
+    repeat_safe=True,
+    signed=False,
+    max_items=MappingProxyType({}),
+    source="https://www.bitget.com/api-doc/common/public/Get-Server-Time",
+)
 BATCH_CANCEL_ORDERS: Final = Operation(
     operation_id="batchCancelOrders",
     method="POST",
@@ -53,7 +64,13 @@ BATCH_CANCEL_ORDERS: Final = Operation(
 )
 
 OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = MappingProxyType(
-    {(o.method, o.path): o for o in (BATCH_CANCEL_ORDERS,)}
+    {
+        (o.method, o.path): o
+        for o in (
+            GET_SERVER_TIME,
+            BATCH_CANCEL_ORDERS,
+        )
+    }
 )
 """Every operation, by method and path."""
 

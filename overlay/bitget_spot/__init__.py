@@ -2,10 +2,13 @@
 Cancel Bitget spot orders in bulk.
 
 `connect` answers the generated client of `bitget_spot_api` with signing, the rate limit and the consistency check
-under it: every generated function keeps its signature and gains the behaviour.
+under it: every generated function keeps its signature and gains the behaviour. `cancel_orders` takes any number of
+orders and tells what became of each.
 """
 
+from bitget_spot import cancel_orders
 from bitget_spot._connect import connect
+from bitget_spot._report import Outcome, Report, Status
 from bitget_spot._signing import Credentials
 from bitget_spot.errors import (
     ApiError,
@@ -13,10 +16,12 @@ from bitget_spot.errors import (
     BitgetError,
     ClockError,
     CredentialsError,
+    DeadlineExceeded,
     InvalidBatchError,
     InvalidParameterError,
     MarketStateError,
     OrderNotFoundError,
+    OrdersNotCancelledError,
     OrderStateError,
     OriginError,
     PermissionDeniedError,
@@ -34,17 +39,23 @@ __all__ = [
     "ClockError",
     "Credentials",
     "CredentialsError",
+    "DeadlineExceeded",
     "InvalidBatchError",
     "InvalidParameterError",
     "MarketStateError",
     "OrderNotFoundError",
     "OrderStateError",
+    "OrdersNotCancelledError",
     "OriginError",
+    "Outcome",
     "PermissionDeniedError",
     "RateLimitedError",
+    "Report",
+    "Status",
     "SystemBusyError",
     "UnreadableAnswerError",
     "Violation",
     "WrongEnvironmentError",
+    "cancel_orders",
     "connect",
 ]

@@ -26,7 +26,7 @@ from attrs import evolve
 from bitget_spot._consistency import Consistency
 from bitget_spot._link import Link
 from bitget_spot._refusals import Refusals
-from bitget_spot._retry import Retry
+from bitget_spot._retry import TRIES, Retry
 from bitget_spot._signing import Credentials, Signing
 from bitget_spot._wire import Wire
 from bitget_spot.errors import OriginError
@@ -52,6 +52,7 @@ def connect(
     timeout: httpx.Timeout | float | None = TIMEOUT,
     slots: Slots | None = None,
     requests_per_second: float | Mapping[str, float] | None = None,
+    tries: int = TRIES,
     demo: bool = False,
     locale: str = "en-US",
     verify: ssl.SSLContext | bool = True,
@@ -71,6 +72,8 @@ def connect(
             for ever.
         slots: Where the budget lies; without it, all clients of the process with this origin and key share one.
         requests_per_second: Another limit than the document's for the batch cancel, or a mapping by operation id.
+        tries: How often a request is sent at the most, the first time included; only what is safe to repeat is
+            repeated, and only where the failure may pass.
         demo: Trade on the demo account; needs a demo key.
         locale: The language of the exchange's messages.
         verify: As httpx takes it.
@@ -93,7 +96,8 @@ def connect(
     limits = _limits(requests_per_second)
 
     def budget(operation: Operation) -> str:
-        return f"{shared_by} {operation.operation_id}"
+        counted_by = shared_by if operation.rate_limit.scope == "UID" else f"{origin} IP"
+        return f"{counted_by} {operation.operation_id}"
 
     chain = Consistency(
         Retry(
@@ -110,7 +114,8 @@ def connect(
                     budget=budget,
                     limits=limits,
                 )
-            )
+            ),
+            tries=tries,
         )
     )
     return SpotClient(

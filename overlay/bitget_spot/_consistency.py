@@ -52,7 +52,7 @@ def violations_of(content: bytes) -> tuple[Violation, ...]:
         return members
 
     try:
-        body = json.loads(content, object_pairs_hook=without_repeats)
+        body = json.loads(content, object_pairs_hook=without_repeats, parse_constant=_no_json)
     except (ValueError, RecursionError):
         return (Violation("body", "is not JSON; send a JSON object with an orderList"),)
     # Nobody knows which of the two the exchange would read.
@@ -120,7 +120,7 @@ def _violations(body: Mapping[str, Any]) -> Iterator[Violation]:
 
 
 def _mixed(orders: Mapping[str, Order]) -> Iterator[Violation]:
-    by_order_id = [place for place, order in orders.items() if "orderId" in order]
+    by_order_id = [place for place, order in orders.items() if isinstance(order.get("orderId"), str)]
     if not by_order_id:
         return
     for place, order in orders.items():
@@ -148,15 +148,15 @@ def _symbols(orders: Mapping[str, Order], mode: object, symbol: object) -> Itera
     given = _symbol(symbol)
     named = {place: name for place, order in orders.items() if (name := _symbol(order.get("symbol")))}
     if mode == "multiple":
-        for place in orders.keys() - named.keys():
+        for place in (place for place in orders if place not in named):
             yield Violation(place, "lacks its symbol, which multiple mode needs; give it")
-    elif mode == "single" and named and not given:
+    elif mode == "single" and named and not given and isinstance(symbol, str | None):
         yield Violation(
             "symbol",
             f"is missing, and single mode ignores the symbol of {next(iter(named))}; "
             "give it here, or say batchMode multiple",
         )
-    if given:
+    if given and mode in MODES:
         ignored = "the request's" if mode == "multiple" else "the order's"
         for place, name in named.items():
             if name.upper() != given.upper():
@@ -167,10 +167,17 @@ def _symbols(orders: Mapping[str, Order], mode: object, symbol: object) -> Itera
                 )
 
 
+def _no_json(name: str) -> None:
+    raise ValueError(name)
+
+
 def _symbol(value: object) -> str:
     return value.strip() if isinstance(value, str) else ""
 
 
 def _shown(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False)
+    try:
+        text = json.dumps(value, ensure_ascii=False)
+    except RecursionError:
+        text = type(value).__name__
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"

@@ -106,7 +106,7 @@ def batches(
     return given, sorted(found, key=lambda batch: batch.targets[0].places[0])
 
 
-def _targets(given: list[OrderRef], symbol: str | None) -> Iterable[Target]:
+def _targets(given: Iterable[object], symbol: str | None) -> Iterable[Target]:
     targets: dict[tuple[str, str], Target] = {}
     violations: list[Violation] = []
     for index, order in enumerate(given):

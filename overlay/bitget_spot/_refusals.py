@@ -52,10 +52,10 @@ def refusal(response: httpx.Response) -> BitgetError | None:
     except (ValueError, RecursionError):
         kind = response.headers.get("content-type", "no content type")
         problem = f"not JSON ({kind})" if response.content.strip() else "an empty body"
-        return UnreadableAnswerError(status, problem, response.text[:EXCERPT])
+        return UnreadableAnswerError(status, problem, _excerpt(response))
     code = envelope.get("code") if isinstance(envelope, dict) else None
     if not isinstance(code, str | int) or isinstance(code, bool):
-        return UnreadableAnswerError(status, "JSON without a code", response.text[:EXCERPT])
+        return UnreadableAnswerError(status, "JSON without a code", _excerpt(response))
     if code == SUCCESS_CODE:
         return None
     # Old answers say `message`.
@@ -66,6 +66,11 @@ def refusal(response: httpx.Response) -> BitgetError | None:
         status,
         _milliseconds(envelope.get("requestTime")),
     )
+
+
+def _excerpt(response: httpx.Response) -> str:
+    # Not by the charset that the answer names: that may be any codec of Python's.
+    return response.content[:EXCERPT].decode("utf-8", "replace")
 
 
 def _milliseconds(value: object) -> int | None:

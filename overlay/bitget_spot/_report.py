@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 from collections import Counter
 from collections.abc import Mapping
 from enum import StrEnum
@@ -126,6 +127,14 @@ class Report:
         if self.unmatched:
             lines.append(f"  {len(self.unmatched)} rows of the answers belong to no order that was asked for")
         return "\n".join(lines)
+
+
+def _by_name(_: Unset) -> str:
+    return "UNSET"
+
+
+# The generated code asks whether a field *is* UNSET, so a copy of it, out of a pickle say, would be sent.
+copyreg.pickle(Unset, _by_name)
 
 
 def _absent(value: str | Unset | None) -> str | None:

@@ -37,8 +37,9 @@ OUR_MISTAKE: Final = (httpx.UnsupportedProtocol, httpx.LocalProtocolError, httpx
 
 @define
 class Attempts:
-    """How often one request has been tried, and how often for reasons that allow one repeat only."""
+    """How often one request may be and has been tried, and how often for reasons that allow one repeat only."""
 
+    most: int
     made: int = 0
     clock: int = 0
     ambiguous: int = 0
@@ -57,7 +58,7 @@ class Attempts:
             # The refusal has told the exchange's clock, and nothing was done; once is enough to make use of it.
             self.clock += 1
             return self.clock == 1
-        if not repeat_safe or self.made >= TRIES:
+        if not repeat_safe or self.made >= self.most:
             return False
         if isinstance(error, ApiError) and error.code in ERROR_CODES["ambiguous"]:
             self.ambiguous += 1
@@ -96,17 +97,19 @@ class Retry(Link):
         self,
         following: Transport,
         *,
+        tries: int = TRIES,
         draw: Callable[[], float] = random.random,
         pause: Callable[[Bell, float], Do] = Bell.wait,
     ) -> None:
         super().__init__(following)
+        self._tries = tries
         self._draw = draw
         self._pause = pause
 
     def flow(self, request: httpx.Request) -> Flow:
         operation = operation_of(request)
         repeat_safe = operation is not None and operation.repeat_safe
-        attempts, trail = Attempts(), TRAIL.get() or Trail(Run())
+        attempts, trail = Attempts(self._tries), TRAIL.get() or Trail(Run())
         while True:
             try:
                 response: httpx.Response = yield request

@@ -8,8 +8,8 @@ failure counts: to call it accepted would be to believe the better half of a con
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from attrs import frozen

@@ -14,7 +14,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from typing import Final, NoReturn, Self
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import httpx
 from attrs import field, frozen
@@ -91,10 +91,17 @@ def _problem(name: str, value: object, shown: str = "") -> str | None:
         return f"{shown} is not text: give it as str"
     if value != value.strip():
         return f"{shown} has white space around it: remove it"
+    if not _encodes(value):
+        return f"{shown} is not valid text: copy it again"
     # The secret is never sent; the others travel as header values.
     if name != "secret_key" and not (value.isascii() and value.isprintable()):
         return f"{shown} has characters that no HTTP header can carry: copy it again"
     return None
+
+
+def _encodes(value: str) -> bool:
+    # A byte of the environment that is no UTF-8 arrives as half a surrogate pair.
+    return value == value.encode(errors="replace").decode()
 
 
 def prehash(timestamp: str, method: str, path: str, query: str, body: bytes) -> bytes:
@@ -170,6 +177,7 @@ class Signing(Link):
             return response
         # Everything below this link has held the signed headers: their frames end here.
         error.__cause__ = error.__context__ = None
+        error.__suppress_context__ = False
         try:
             raise error.with_traceback(None)
         finally:
@@ -182,7 +190,7 @@ class Signing(Link):
         url = request.url
         pairs = sorted(url.params.multi_items(), key=lambda pair: pair[0])
         if pairs:
-            url = url.copy_with(query=urlencode(pairs).encode())
+            url = url.copy_with(query=urlencode(pairs, quote_via=quote).encode())
         operation = operation_of(request)
         if operation is None or operation.signed:
             timestamp = str(int((now + self._offset) * 1000))
@@ -203,8 +211,7 @@ class Signing(Link):
 
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
-    ports = {"http": 80, "https": 443}
-    return url.scheme, url.host, url.port or ports.get(url.scheme)
+    return url.scheme, url.host, url.port  # httpx drops a scheme's own port
 
 
 def _shown(url: httpx.URL) -> str:

@@ -20,10 +20,11 @@ import asyncio as aio
 import concurrent.futures
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final
 
+import httpx
 from attrs import define, field
 
 from bitget_spot._connect import limit_of
@@ -31,7 +32,13 @@ from bitget_spot._plan import Batch, batches
 from bitget_spot._report import Outcome, Report, Status
 from bitget_spot._run import TRAIL, Halted, Run, Trail
 from bitget_spot._settlement import Fate, fates
-from bitget_spot.errors import AuthenticationError, DeadlineExceeded, PermissionDeniedError, WrongEnvironmentError
+from bitget_spot.errors import (
+    AuthenticationError,
+    BitgetError,
+    DeadlineExceeded,
+    PermissionDeniedError,
+    WrongEnvironmentError,
+)
 from bitget_spot_api import Client
 from bitget_spot_api.api.trade import batch_cancel_orders
 from bitget_spot_api.models import BatchCancelOrdersRequest, OrderRef
@@ -40,6 +47,7 @@ from bitget_spot_api.operations import BATCH_CANCEL_ORDERS
 __all__ = ["asyncio", "plan", "sync"]
 
 SENSELESS: Final = (AuthenticationError, PermissionDeniedError, WrongEnvironmentError)
+EXPECTED: Final = (BitgetError, httpx.TransportError, Halted)
 NOT_SENT: Final = Fate(Status.NOT_SENT)
 INTERRUPTED: Final = Fate(Status.UNKNOWN, message="the run ended before its answer came")
 
@@ -96,17 +104,20 @@ def sync(
 
     """
     ledger = _Ledger.open(client, orders, symbol, batch_size, deadline, on_progress)
-    pending: dict[concurrent.futures.Future[object], Batch] = {}
+    pending: dict[concurrent.futures.Future[object], tuple[Batch, Trail]] = {}
     with concurrent.futures.ThreadPoolExecutor(ledger.side_by_side, "cancel_orders") as pool:
         try:
-            while ledger.going(pending, lambda batch: pool.submit(_send, client, batch, ledger.trails[id(batch)])):
+            while True:
+                pending |= {pool.submit(_send, client, *one): one for one in ledger.more(len(pending))}
+                if not pending:
+                    break
                 for future in concurrent.futures.wait(pending, return_when="FIRST_COMPLETED").done:
-                    ledger.settle(pending.pop(future), future.result())
+                    ledger.settle(*pending.pop(future), future.result())
         except BaseException as error:
             ledger.run.stop()
             try:
                 for future in concurrent.futures.as_completed(list(pending)):
-                    ledger.settle(pending[future], future.result())
+                    ledger.settle(*pending[future], future.result())
             finally:
                 ledger.attach(error)
             raise
@@ -124,20 +135,19 @@ async def asyncio(
 ) -> Report:
     """Cancel any number of orders from tasks; in all else as `sync`."""
     ledger = _Ledger.open(client, orders, symbol, batch_size, deadline, on_progress)
-    pending: dict[aio.Task[object], Batch] = {}
-
-    def start(batch: Batch) -> aio.Task[object]:
-        return aio.create_task(_send_in_task(client, batch, ledger.trails[id(batch)]))
-
+    pending: dict[aio.Task[object], tuple[Batch, Trail]] = {}
     try:
-        while ledger.going(pending, start):
+        while True:
+            pending |= {aio.create_task(_send_in_task(client, *one)): one for one in ledger.more(len(pending))}
+            if not pending:
+                break
             for task in (await aio.wait(pending, return_when="FIRST_COMPLETED"))[0]:
-                ledger.settle(pending.pop(task), task.result())
+                ledger.settle(*pending.pop(task), task.result())
     except BaseException as error:
         ledger.run.stop()
         try:
             for task in (await aio.wait(pending))[0] if pending else ():
-                ledger.settle(pending.pop(task), task.result())
+                ledger.settle(*pending.pop(task), task.result())
         finally:
             # A second cancellation waits for nothing.
             for task in pending:
@@ -170,19 +180,18 @@ class _Ledger:
     """The account of one run: what was given, what came back, and what that means."""
 
     given: list[OrderRef]
-    batches: list[Batch]
+    waiting: Iterator[Batch]
     run: Run
     side_by_side: int
     on_progress: Progress | None
-    outcomes: dict[int, Outcome] = field(factory=dict)
-    trails: dict[int, Trail] = field(factory=dict)
+    outcomes: list[Outcome | None]
+    started: list[tuple[Batch, Trail]] = field(factory=list)
     unmatched: list[Mapping[str, Any]] = field(factory=list)
     remaining: str | None = None
-    end_of_run: Exception | None = None
-    _started: int = 0
+    ended_by: Exception | None = None
 
     @classmethod
-    def open(
+    def open(  # noqa: PLR0917 - what the two public functions take
         cls,
         client: Client,
         orders: Iterable[OrderRef],
@@ -198,4 +207,71 @@ class _Ledger:
         run = Run()
         run.deadline = None if deadline is None else run.clock() + deadline
         # Twice the limit: while some wait to try again, others use the slots.
-        return cls(given, planned, run, min(2 * limit.requests, len(planned)) or 1, on_progress)
+        side_by_side = min(2 * limit.requests, len(planned)) or 1
+        return cls(given, iter(planned), run, side_by_side, on_progress, [None] * len(given))
+
+    def more(self, in_flight: int) -> Iterator[tuple[Batch, Trail]]:
+        """Name the batches to start now."""
+        if self.run.left() > 0:
+            for batch in islice(self.waiting, self.side_by_side - in_flight):
+                trail = Trail(self.run)
+                self.started.append((batch, trail))
+                yield batch, trail
+
+    def settle(self, batch: Batch, trail: Trail, came: object) -> None:
+        """Take down what came of a batch, end the run if going on is senseless, and tell the caller."""
+        found, foreign = fates(batch, came, trail)
+        told = [
+            self._note(place, fate, trail)
+            for target, fate in zip(batch.targets, found, strict=True)
+            for place in target.places
+        ]
+        self.unmatched += foreign
+        self.remaining = trail.remaining or self.remaining
+        log.info(
+            "batch of %d by %s, %d tries: %s",
+            len(batch.targets),
+            batch.targets[0].address[0],
+            trail.tries,
+            ", ".join(f"{count} {status}" for status, count in Counter(one.status for one in told).items()),
+        )
+        if isinstance(came, SENSELESS) or (isinstance(came, Exception) and not isinstance(came, EXPECTED)):
+            self.ended_by = self.ended_by or came
+            self.run.stop()
+        if self.on_progress is not None:
+            tell, self.on_progress = self.on_progress, None
+            tell(told)
+            # One that has raised is not called again.
+            self.on_progress = tell
+
+    def end(self) -> Report:
+        """Answer the report, or raise what has ended the run."""
+        halted = next(self.waiting, None) is not None or any(trail.cut for _, trail in self.started)
+        if self.ended_by is None and halted:
+            self.ended_by = DeadlineExceeded("the deadline passed before every order was settled")
+        if self.ended_by is not None:
+            self.attach(self.ended_by)
+            raise self.ended_by
+        return self._report()
+
+    def attach(self, error: BaseException) -> None:
+        """Give an exception the report so far."""
+        for batch, trail in self.started:
+            fate = INTERRUPTED if trail.tries else NOT_SENT
+            for place in (place for target in batch.targets for place in target.places):
+                if self.outcomes[place] is None:
+                    self._note(place, fate, trail)
+        vars(error)["report"] = self._report()
+
+    def _note(self, place: int, fate: Fate, trail: Trail) -> Outcome:
+        outcome = Outcome(self.given[place], fate.status, fate.code, fate.message, trail.tries)
+        self.outcomes[place] = outcome
+        return outcome
+
+    def _report(self) -> Report:
+        remaining = int(self.remaining) if self.remaining is not None and self.remaining.isdecimal() else None
+        outcomes = (
+            Outcome(order, Status.NOT_SENT) if outcome is None else outcome
+            for order, outcome in zip(self.given, self.outcomes, strict=True)
+        )
+        return Report(tuple(outcomes), tuple(self.unmatched), remaining)

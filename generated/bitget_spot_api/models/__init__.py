@@ -9,6 +9,8 @@ from .batch_mode import BatchMode
 from .error_response import ErrorResponse
 from .failed_order import FailedOrder
 from .order_ref import OrderRef
+from .server_time import ServerTime
+from .server_time_response import ServerTimeResponse
 
 __all__ = (
     "AcceptedOrder",
@@ -19,4 +21,6 @@ __all__ = (
     "ErrorResponse",
     "FailedOrder",
     "OrderRef",
+    "ServerTime",
+    "ServerTimeResponse",
 )

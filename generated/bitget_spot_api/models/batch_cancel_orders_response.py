@@ -27,6 +27,7 @@ class BatchCancelOrdersResponse:
     request_time: int | None | str | Unset = UNSET
     """ The exchange's clock, in milliseconds since the epoch. """
     data: BatchCancelOrdersResult | None | Unset = UNSET
+    """ What became of the orders. """
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:

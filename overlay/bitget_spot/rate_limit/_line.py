@@ -66,8 +66,7 @@ class Line:
     def is_first(self, bell: Bell) -> bool:
         """Tell whether it is this one's turn, passing over those whose event loop has ended."""
         with self._lock:
-            while self._bells[0].abandoned:
-                self._bells.popleft()
+            self._drop_abandoned()
             return self._bells[0] is bell
 
     def leave(self, bell: Bell) -> None:
@@ -82,6 +81,11 @@ class Line:
         with self._lock:
             self._ring_first()
 
+    def _drop_abandoned(self) -> None:
+        while self._bells and self._bells[0].abandoned:
+            self._bells.popleft()
+
     def _ring_first(self) -> None:
+        self._drop_abandoned()
         if self._bells:
             self._bells[0].ring()

@@ -54,7 +54,8 @@ class Limit(Link):
             return response
         budget, limit = self._budget(operation), self.limits[operation.operation_id]
         slot, trail = str(next(_numbers)), TRAIL.get() or Trail(Run())
-        yield from self._take(budget, slot, limit, lease_of(request), trail.run)
+        lease = lease_of(request) + limit.period_seconds
+        yield from self._take(budget, slot, limit, lease, trail)
         trail.tries += 1
         watch = Watch(self._clock)
         request.extensions = {**request.extensions, WATCH: watch}
@@ -72,20 +73,21 @@ class Limit(Link):
             self._slots.line(budget).ring()
         return response
 
-    def _take(self, budget: str, slot: str, limit: RateLimit, lease: float, run: Run) -> Generator[Do, None, None]:
+    def _take(self, budget: str, slot: str, limit: RateLimit, lease: float, trail: Trail) -> Generator[Do, None, None]:
         line = self._slots.line(budget)
         bell = line.join()
         try:
-            with run.waking(bell):
+            with trail.run.waking(bell):
                 while True:
                     wait = limit.period_seconds
-                    if run.left() <= 0:
+                    if trail.run.left() <= 0:
+                        trail.cut = True
                         raise Halted
                     if line.is_first(bell):
                         wait = yield from self._slots.take(budget, slot, limit, lease)
                         if not wait:
                             return
-                    yield self._pause(bell, min(wait, run.left()))
+                    yield self._pause(bell, min(wait, trail.run.left()))
         finally:
             line.leave(bell)
 

@@ -66,21 +66,25 @@ class Settlement:
 class Shortest:
     """The shortest warm answer time of the last ten to twenty minutes."""
 
-    known: int = 0
     started: float = 0.0
     now: float = float("inf")
     before: float = float("inf")
+    known_now: int = 0
+    known_before: int = 0
 
     def add(self, warm: float, at: float) -> None:
         """Take one more warm answer time into account."""
         if at - self.started > WARM_EXPIRY:
-            self.started, self.before, self.now = at, self.now, float("inf")
-        self.known += 1
+            self.started = at
+            self.before, self.known_before = self.now, self.known_now
+            self.now, self.known_now = float("inf"), 0
+        self.known_now += 1
         self.now = min(self.now, warm)
 
     def taken_off(self) -> float:
         """Tell how much earlier than its answer a slot's period may begin."""
-        return TAKEN_OFF * min(self.now, self.before) if self.known >= WARM_NEEDED else 0.0
+        enough = self.known_now + self.known_before >= WARM_NEEDED
+        return TAKEN_OFF * min(self.now, self.before) if enough else 0.0
 
 
 @define
