@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 OVERLAY = Path(__file__).resolve().parent.parent / "overlay" / "bitget_spot"
-RUN = ("cancel_orders.py", "_plan.py", "_settlement.py", "_report.py")
+RUN = ("cancel_orders.py", "_plan.py", "_settlement.py", "_report.py", "_warm_up.py")
 PARTS = {
     "the chain with its rules": (750, ("*.py", "rate_limit/*.py"), RUN),
     "any number of orders": (450, RUN, ()),

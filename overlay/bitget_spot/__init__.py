@@ -10,6 +10,7 @@ from bitget_spot import cancel_orders
 from bitget_spot._connect import connect
 from bitget_spot._report import Outcome, Report, Status
 from bitget_spot._signing import Credentials
+from bitget_spot._warm_up import warm_up, warm_up_asyncio
 from bitget_spot.errors import (
     ApiError,
     AuthenticationError,
@@ -58,4 +59,6 @@ __all__ = [
     "WrongEnvironmentError",
     "cancel_orders",
     "connect",
+    "warm_up",
+    "warm_up_asyncio",
 ]

@@ -9,6 +9,7 @@ November 2025), and of two contradicting symbols it ignores one without a word.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -25,7 +26,7 @@ SHOWN: Final = 40
 """How much of a wrong value a message shows."""
 IDS: Final = ("orderId", "clientOid")
 
-Order = Mapping[str, Any]
+Orders = Mapping[int, Mapping[str, Any]]
 
 
 class Consistency(Link):
@@ -43,16 +44,10 @@ class Consistency(Link):
 
 def violations_of(content: bytes) -> tuple[Violation, ...]:
     """Tell everything that is wrong with the bytes of a batch cancel."""
-    twice: list[str] = []
-
-    def without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        members = dict(pairs)
-        if len(members) < len(pairs):
-            twice.extend(name for name in members if sum(name == key for key, _ in pairs) > 1)
-        return members
-
     try:
-        body = json.loads(content, object_pairs_hook=without_repeats, parse_constant=_no_json)
+        body = json.loads(content, parse_constant=_no_json)
+        # A colon for every key that is left: then no key was given twice. Cheaper than looking at each object.
+        twice = () if content.count(b":") == _keys(body) else _given_twice(content)
     except (ValueError, RecursionError):
         return (Violation("body", "is not JSON; send a JSON object with an orderList"),)
     # Nobody knows which of the two the exchange would read.
@@ -111,60 +106,91 @@ def _violations(body: Mapping[str, Any]) -> Iterator[Violation]:
     if len(orders) > MAX_ORDERS:
         yield Violation("orderList", f"holds {len(orders)} orders, {MAX_ORDERS} at most; split it")
     for index, order in enumerate(orders):
-        for field, problem in problems_of_order(order):
-            yield Violation(f"orderList[{index}]{field}", problem)
-    sound = {f"orderList[{index}]": order for index, order in enumerate(orders) if isinstance(order, dict)}
-    yield from _mixed(sound)
-    yield from _twice(sound)
-    yield from _symbols(sound, mode, symbol)
+        if not _is_plain(order):
+            for field, problem in problems_of_order(order):
+                yield Violation(f"{_place(index)}{field}", problem)
+    whole = {index: order for index, order in enumerate(orders) if isinstance(order, dict)}
+    yield from _mixed(whole)
+    yield from _twice(whole)
+    yield from _symbols(whole, mode, symbol)
 
 
-def _mixed(orders: Mapping[str, Order]) -> Iterator[Violation]:
-    by_order_id = [place for place, order in orders.items() if isinstance(order.get("orderId"), str)]
-    if not by_order_id:
+def _is_plain(order: object) -> bool:
+    """Tell quickly that nothing can be wrong with an order by itself: it has an id, and nothing in it is blank."""
+    if type(order) is not dict or not ("orderId" in order or "clientOid" in order):
+        return False
+    try:
+        return all(map(str.strip, order.values()))
+    except TypeError:
+        return False
+
+
+def _mixed(orders: Orders) -> Iterator[Violation]:
+    by_order_id = next((index for index, order in orders.items() if isinstance(order.get("orderId"), str)), None)
+    if by_order_id is None:
         return
-    for place, order in orders.items():
+    for index, order in orders.items():
         if "orderId" not in order and "clientOid" in order:
             yield Violation(
-                place,
-                f"carries only a clientOid while {by_order_id[0]} is addressed by orderId, so the "
+                _place(index),
+                f"carries only a clientOid while {_place(by_order_id)} is addressed by orderId, so the "
                 "exchange would not cancel it; give its orderId, or send it in a batch of its own",
             )
 
 
-def _twice(orders: Mapping[str, Order]) -> Iterator[Violation]:
+def _twice(orders: Orders) -> Iterator[Violation]:
     # A clientOid beside an orderId is a label, and labels may repeat.
-    first: dict[tuple[str, str], str] = {}
-    for place, order in orders.items():
-        name = next((name for name in IDS if isinstance(order.get(name), str)), None)
-        if name is None or not order[name].strip():
-            continue
-        earlier = first.setdefault((name, order[name]), place)
-        if earlier != place:
-            yield Violation(place, f"has the {name} of {earlier}; give each order once")
+    first: dict[object, int] = {}
+    for index, order in orders.items():
+        name = "orderId" if isinstance(order.get("orderId"), str) else "clientOid"
+        value = order.get(name)
+        if isinstance(value, str) and first.setdefault((name, value), index) != index and value.strip():
+            yield Violation(_place(index), f"has the {name} of {_place(first[name, value])}; give each order once")
 
 
-def _symbols(orders: Mapping[str, Order], mode: object, symbol: object) -> Iterator[Violation]:
+def _symbols(orders: Orders, mode: object, symbol: object) -> Iterator[Violation]:
     given = _symbol(symbol)
-    named = {place: name for place, order in orders.items() if (name := _symbol(order.get("symbol")))}
+    named = {index: name for index, order in orders.items() if "symbol" in order and (name := _symbol(order["symbol"]))}
     if mode == "multiple":
-        for place in (place for place in orders if place not in named):
-            yield Violation(place, "lacks its symbol, which multiple mode needs; give it")
+        for index in (index for index in orders if index not in named):
+            yield Violation(_place(index), "lacks its symbol, which multiple mode needs; give it")
     elif mode == "single" and named and not given and isinstance(symbol, str | None):
         yield Violation(
             "symbol",
-            f"is missing, and single mode ignores the symbol of {next(iter(named))}; "
+            f"is missing, and single mode ignores the symbol of {_place(next(iter(named)))}; "
             "give it here, or say batchMode multiple",
         )
     if given and mode in MODES:
         ignored = "the request's" if mode == "multiple" else "the order's"
-        for place, name in named.items():
+        for index, name in named.items():
             if name.upper() != given.upper():
                 yield Violation(
-                    f"{place}.symbol",
+                    f"{_place(index)}.symbol",
                     f"is {name} while the request's symbol is {given}, and {mode} mode "
                     f"silently ignores {ignored}; make them agree, or leave one out",
                 )
+
+
+def _place(index: int) -> str:
+    return f"orderList[{index}]"
+
+
+def _keys(body: object) -> int:
+    orders = body.get("orderList") if isinstance(body, dict) else None
+    items = orders if isinstance(orders, list) else ()
+    return (len(body) if isinstance(body, dict) else 0) + sum(len(item) for item in items if isinstance(item, dict))
+
+
+def _given_twice(content: bytes) -> tuple[str, ...]:
+    twice: list[str] = []
+
+    def look(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        counts = Counter(key for key, _ in pairs)
+        twice.extend(key for key, count in counts.items() if count > 1)
+        return dict(pairs)
+
+    json.loads(content, object_pairs_hook=look)
+    return tuple(twice)
 
 
 def _no_json(name: str) -> None:

@@ -30,9 +30,11 @@ Flow = Generator[httpx.Request | Do, Any, httpx.Response]
 
 def operation_of(request: httpx.Request) -> Operation | None:
     """Answer the document's operation that a request calls; None for one the document does not have."""
+    path = request.url.path
     # Slashes too many reach the same endpoint, so they must not go round its rules.
-    path = "/".join(("", *filter(None, request.url.path.split("/"))))
-    return OPERATIONS.get((request.method, path))
+    return OPERATIONS.get((request.method, path)) or OPERATIONS.get(
+        (request.method, "/".join(("", *filter(None, path.split("/")))))
+    )
 
 
 def body_of(request: httpx.Request) -> Generator[Do, bytes, bytes]:

@@ -17,7 +17,7 @@ import httpx
 from attrs import define
 
 from bitget_spot._link import Do, Flow, Link, Transport, operation_of
-from bitget_spot._run import TRAIL, Halted, Run, Trail
+from bitget_spot._run import Halted, current_trail
 from bitget_spot.errors import (
     ApiError,
     ClockError,
@@ -109,7 +109,7 @@ class Retry(Link):
     def flow(self, request: httpx.Request) -> Flow:
         operation = operation_of(request)
         repeat_safe = operation is not None and operation.repeat_safe
-        attempts, trail = Attempts(self._tries), TRAIL.get() or Trail(Run())
+        attempts, trail = Attempts(self._tries), current_trail()
         while True:
             try:
                 response: httpx.Response = yield request

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Final
 
 from attrs import define, field
 
@@ -88,3 +89,9 @@ class Trail:
 
 
 TRAIL: ContextVar[Trail | None] = ContextVar("bitget_spot.trail", default=None)
+_ENDLESS: Final = Run()
+
+
+def current_trail() -> Trail:
+    """Answer the trail of the batch under way, or one that nobody reads for a request outside any run."""
+    return TRAIL.get() or Trail(_ENDLESS)

@@ -155,14 +155,15 @@ class Signing(Link):
     ) -> None:
         super().__init__(following)
         self._credentials = credentials
-        self._origin = origin
+        self._origin = _origin(origin)
         self._headers = headers
         self._clock = clock
         self._offset = 0.0
 
     def flow(self, request: httpx.Request) -> Flow:
-        if _origin(request.url) != _origin(self._origin):
-            raise OriginError(f"{_shown(request.url)} is not {_shown(self._origin)}, to which this client is bound")
+        if _origin(request.url) != self._origin:
+            there, here = map(_shown, (_origin(request.url), self._origin))
+            raise OriginError(f"{there} is not {here}, to which this client is bound")
         body = yield from body_of(request)
         sent = self._clock()
         try:
@@ -184,29 +185,25 @@ class Signing(Link):
             del error  # its traceback holds this frame: a cycle otherwise
 
     def _signed(self, request: httpx.Request, body: bytes, now: float) -> httpx.Request:
-        headers = request.headers.copy()
-        for name, value in self._headers.items():
-            headers.setdefault(name, value)
-        url = request.url
-        pairs = sorted(url.params.multi_items(), key=lambda pair: pair[0])
-        if pairs:
+        url, query = request.url, ""
+        if url.query:
+            pairs = sorted(url.params.multi_items(), key=lambda pair: pair[0])
+            query = "&".join(f"{key}={value}" for key, value in pairs)
             url = url.copy_with(query=urlencode(pairs, quote_via=quote).encode())
+        headers = {name: value for name, value in self._headers.items() if name not in request.headers}
         operation = operation_of(request)
         if operation is None or operation.signed:
             timestamp = str(int((now + self._offset) * 1000))
             path = url.raw_path.decode().partition("?")[0]
-            query = "&".join(f"{key}={value}" for key, value in pairs)
             message = prehash(timestamp, request.method, path, query, body)
             headers["ACCESS-KEY"] = self._credentials.api_key
             headers["ACCESS-SIGN"] = hmac_signature(self._credentials.secret_key, message)
             headers["ACCESS-PASSPHRASE"] = self._credentials.passphrase
             headers["ACCESS-TIMESTAMP"] = timestamp
+        theirs = [pair for pair in request.headers.raw if not pair[0].lower().startswith(b"access-")]
+        ours = [(name.encode(), value.encode()) for name, value in headers.items()]
         return httpx.Request(
-            request.method,
-            url,
-            headers=headers,
-            stream=request.stream,
-            extensions=request.extensions,
+            request.method, url, headers=theirs + ours, stream=request.stream, extensions=request.extensions
         )
 
 
@@ -214,5 +211,6 @@ def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
     return url.scheme, url.host, url.port  # httpx drops a scheme's own port
 
 
-def _shown(url: httpx.URL) -> str:
-    return f"{url.scheme}://{url.host}{f':{url.port}' if url.port else ''}"
+def _shown(origin: tuple[str, str, int | None]) -> str:
+    scheme, host, port = origin
+    return f"{scheme}://{host}" + (f":{port}" if port else "")

@@ -47,10 +47,10 @@ class Watch:
 
     def note(self, event: str) -> None:
         """Take note of one event of httpcore's `trace` extension."""
-        if event.endswith(".send_request_headers.started"):
-            self.sent_at = self._clock()
-        elif event.startswith("connection."):
+        if event.startswith("connection."):
             self.opened = True
+        elif event.endswith(".send_request_headers.started"):
+            self.sent_at = self._clock()
 
 
 class Wire(Transport):

@@ -12,7 +12,7 @@ import httpx
 
 from bitget_spot._link import Do, Flow, Link, Transport, operation_of
 from bitget_spot._refusals import refusal
-from bitget_spot._run import TRAIL, Halted, Run, Trail
+from bitget_spot._run import Halted, Trail, current_trail
 from bitget_spot._wire import WATCH, Watch
 from bitget_spot.errors import RateLimitedError, UnreadableAnswerError
 from bitget_spot.rate_limit._line import Bell
@@ -53,7 +53,7 @@ class Limit(Link):
             response = yield request
             return response
         budget, limit = self._budget(operation), self.limits[operation.operation_id]
-        slot, trail = str(next(_numbers)), TRAIL.get() or Trail(Run())
+        slot, trail = str(next(_numbers)), current_trail()
         lease = lease_of(request) + limit.period_seconds
         yield from self._take(budget, slot, limit, lease, trail)
         trail.tries += 1

@@ -12,7 +12,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from bitget_spot.sandbox._exchange import HANDLERS, Exchange
-from bitget_spot.sandbox._faults import Faults
+from bitget_spot.sandbox._faults import Fault, Faults
 from bitget_spot_api.operations import OPERATIONS, REMAINING_CALLS_HEADER, Operation
 
 
@@ -65,7 +65,8 @@ class _Endpoint:
 
     async def _respond(self, request: Request) -> Response | None:
         await _pause(self.latency / 2)
-        fault = self.faults.draw()
+        # Public operations open connections ahead of need: that must not use up a planned fault.
+        fault = self.faults.draw() if self.operation.signed else Fault()
         await _pause(fault.seconds("delay-before"))
         # The moment of arrival is now, whenever the body comes.
         call = self.exchange.admit(self.operation, request.headers, self.exchange.timer(), counted=fault.counted)

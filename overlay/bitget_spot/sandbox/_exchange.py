@@ -29,7 +29,13 @@ from urllib.parse import parse_qsl
 
 from attrs import define, evolve, field, frozen
 
-from bitget_spot_api.operations import BATCH_CANCEL_ORDERS, SUCCESS_CODE, TIMESTAMP_WINDOW_SECONDS, Operation
+from bitget_spot_api.operations import (
+    BATCH_CANCEL_ORDERS,
+    GET_SERVER_TIME,
+    SUCCESS_CODE,
+    TIMESTAMP_WINDOW_SECONDS,
+    Operation,
+)
 
 API_KEY: Final = "sandbox-api-key"
 SECRET_KEY: Final = "sandbox-secret-key"  # noqa: S105 - opens nothing but a sandbox
@@ -148,6 +154,10 @@ class Arrival:
     def order_count(self) -> int:
         """How many orders were asked for."""
         return len(self.order_ids)
+
+
+_ANYBODY: Final = Account("", "", lambda _prehash, _signature: False, demo=False)
+"""Who calls an operation that needs no signature."""
 
 
 @define(eq=False)
@@ -434,16 +444,22 @@ class Exchange:
             raise RefusedError(ORDER_GONE)
         return {"successList": list(taken.values()), "failureList": failed}
 
+    def public_time(self, _account: Account, _call: Call) -> dict[str, str]:
+        """Tell the exchange's clock, as text."""
+        return {"serverTime": str(self.server_time())}
+
     def _count(self, operation: Operation, api_key: str, at: float, *, counted: bool) -> tuple[str | None, int]:
         """Answer the code of a refusal, if any, and the calls left after this one."""
         limit = operation.rate_limit
         most = limit.requests
         if self.requests_per_second is not None:
             most = int(self.requests_per_second * limit.period_seconds)
-        if api_key not in self._accounts:
+        if operation.signed and api_key not in self._accounts:
             # A key that nobody holds has no window of its own.
             return ("40037" if api_key else "40001"), most
-        window = self._windows.setdefault((api_key, operation.operation_id), deque())
+        # Everybody calls from the one address there is.
+        counted_by = api_key if limit.scope == "UID" else limit.scope
+        window = self._windows.setdefault((counted_by, operation.operation_id), deque())
         _drop_older(window, at, limit.period_seconds)
         if counted and len(window) >= most:
             return RATE_LIMITED, 0
@@ -453,9 +469,14 @@ class Exchange:
 
     def _carry_out(self, call: Call) -> object:
         """Answer the `data` of an operation that is authenticated and carried out."""
-        headers, age = call.headers, call.arrival.stamp_age
         if call.refusal is not None:
             raise RefusedError(call.refusal)
+        account = self._authenticate(call) if call.operation.signed else _ANYBODY
+        return HANDLERS[call.operation.method, call.operation.path](self, account, call)
+
+    def _authenticate(self, call: Call) -> Account:
+        """Answer the account that has signed a call."""
+        headers, age = call.headers, call.arrival.stamp_age
         account = self._accounts[call.arrival.api_key]
         stamp = headers.get("access-timestamp", "")
         passphrase = headers.get("access-passphrase", "")
@@ -476,7 +497,7 @@ class Exchange:
         for code, met in requirements.items():
             if not met:
                 raise RefusedError(code)
-        return HANDLERS[call.operation.method, call.operation.path](self, account, call)
+        return account
 
     def _open_order(self, symbol: str | None, api_key: str, *, labelled: bool) -> Order:
         serial = len(self._orders)
@@ -513,7 +534,10 @@ class Exchange:
 
 
 HANDLERS: Final[Mapping[tuple[str, str], Callable[[Exchange, Account, Call], object]]] = MappingProxyType(
-    {(BATCH_CANCEL_ORDERS.method, BATCH_CANCEL_ORDERS.path): Exchange.batch_cancel}
+    {
+        (BATCH_CANCEL_ORDERS.method, BATCH_CANCEL_ORDERS.path): Exchange.batch_cancel,
+        (GET_SERVER_TIME.method, GET_SERVER_TIME.path): Exchange.public_time,
+    }
 )
 """What carries out an operation and answers its `data`, by method and path."""
 
