@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from bitget_spot import sandbox
 from bitget_spot.sandbox import FAULT_NAMES, _faults
 from bitget_spot.sandbox._faults import Fault, Faults, parse_command_line
 from bitget_spot_api.operations import REMAINING_CALLS_HEADER
@@ -20,8 +21,8 @@ def is_open(desk: Any, order: Any) -> bool:
 
 
 def test_every_fault_is_documented() -> None:
-    """The module's table has a row for each name."""
-    documentation = _faults.__doc__ or ""
+    """The table in the docstring of the package has a row for each name."""
+    documentation = sandbox.__doc__ or ""
     assert [name for name in FAULT_NAMES if name not in documentation] == []
 
 

@@ -119,7 +119,7 @@ class Sandbox(Exchange):
 
     def inject(self, fault: str, *, times: int | None = None, skip: int = 0, chance: float | None = None) -> None:
         """
-        Plan a fault; `bitget_spot.sandbox._faults` tells what each one does.
+        Plan a fault; the docstring of `bitget_spot.sandbox` tells what each one does.
 
         Certain faults queue up, one request meets one of them; those with a chance lie beside the queue. `clock-skew`
         alone holds at once and for every request, until it is set anew.
