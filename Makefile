@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 PIP := $(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test generate check-generated lint format types wheel bench-cpu check full clean
+.PHONY: help demo test generate check-generated lint format types wheel diff-api bench-cpu check full clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 \t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -50,11 +50,15 @@ types: $(READY) ## mypy, strict, over everything
 wheel: $(READY) ## build the wheel and use it in clean environments, with and without extras
 	@$(RUN) tests/wheel.py
 
+diff-api: $(READY) ## what has changed for importers since BASE=<revision>, breaking changes first
+	@$(RUN) openapi/diff_api.py $(BASE)
+
 bench-cpu: $(READY) ## what the chain costs, as a ratio to the same call over nothing but a signature
 	@$(RUN) tests/benchmarks/cpu.py
 
 # By coverage itself, not by pytest's plugin: the package is imported before that would begin to look.
 check: lint types check-generated ## everything that must hold before a change lands
+	@$(RUN) openapi/diff_api.py --check
 	@$(RUN) -m coverage erase
 	@$(RUN) -m coverage run -m pytest
 	@$(RUN) -m coverage combine --quiet

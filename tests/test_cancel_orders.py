@@ -64,11 +64,14 @@ def connected(sandbox: Sandbox) -> Iterator[Connect]:
     """Make clients of the sandbox with a budget of their own."""
     clients: list[Client] = []
 
+    defaults: dict[str, Any] = {"requests_per_second": PLENTY}
+
     def make(credentials: Credentials | None = None, **settings: Any) -> Client:
         client = connect(
             credentials or sandbox.credentials,
             base_url=sandbox.url,
-            **{"slots": MemorySlots(), "requests_per_second": PLENTY} | settings,
+            slots=MemorySlots(),
+            **defaults | settings,
         )
         clients.append(client)
         return client
@@ -132,10 +135,17 @@ def again(error: BaseException) -> Report:
     copied = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
     assert type(copied) is type(error)
     assert str(copied) == str(error)
-    report = copied.report
+    report = vars(copied)["report"]
     assert isinstance(report, Report)
-    assert report == error.report  # type: ignore[attr-defined]
+    assert report == vars(error)["report"]
     return report
+
+
+def slow_down(sandbox: Sandbox) -> None:
+    """Take so long for each answer that what may leave at once has left before the first one comes."""
+    sandbox.stop()
+    sandbox.latency = 0.2
+    sandbox.start()
 
 
 def when(holds: Callable[[], object], act: Callable[[], object]) -> threading.Thread:
@@ -233,7 +243,7 @@ def test_whatever_the_answer_looks_like(
         sandbox.fill(order.order_id)
     sandbox.inject(fault)
     slow = fault.startswith("delay")
-    report = run(connected(timeout=0.15) if slow else connected(), address(orders))
+    report = run(connected(timeout=0.25) if slow else connected(), address(orders))
     expected, tries = FAULTS[fault]
     assert counts(report) == expected
     assert {outcome.tries for outcome in report.outcomes} == {tries}
@@ -259,7 +269,7 @@ def test_whatever_the_answer_looks_like(
         ("429", REJECTED, "429"),
     ],
 )
-def test_a_fault_that_does_not_pass(
+def test_a_fault_that_does_not_pass(  # noqa: PLR0917 - the table's columns
     fault: str, status: Status, code: str | None, sandbox: Sandbox, connected: Connect, run: Run
 ) -> None:
     """
@@ -370,7 +380,7 @@ def test_a_client_of_another_make(run: Run) -> None:
         ("code=40099", {}, WrongEnvironmentError),
     ],
 )
-def test_what_ends_a_run(
+def test_what_ends_a_run(  # noqa: PLR0917 - the table's columns
     fault: str, wrong: dict[str, str], error: type[ApiError], sandbox: Sandbox, connected: Connect, run: Run
 ) -> None:
     """
@@ -397,10 +407,9 @@ def test_what_ends_a_run(
 
 
 def test_what_is_in_flight_is_waited_for(sandbox: Sandbox, connected: Connect, run: Run) -> None:
-    """A run that ends waits for the batches under way, and tells them; the first refusal is the one raised."""
-    sandbox.inject("code=40014")
-    sandbox.inject("delay=0.2")
-    sandbox.inject("code=40099")
+    """A run that ends waits for the batches under way, and tells what became of them."""
+    slow_down(sandbox)
+    sandbox.inject("code=40014", times=2)
     with pytest.raises(PermissionDeniedError) as caught:
         run(connected(requests_per_second=3), by_id(sandbox.orders.values())[:10], batch_size=1)
     assert counts(caught.value.report) == {ACCEPTED: 1, REJECTED: 2, NOT_SENT: 7}
@@ -444,7 +453,7 @@ def test_time_enough(sandbox: Sandbox, connected: Connect, run: Run) -> None:
 def test_a_deadline_while_waiting_for_a_slot(sandbox: Sandbox, connected: Connect, run: Run) -> None:
     """When the deadline passes, what stands in line for a slot does not leave; the rest can be sent on."""
     with pytest.raises(DeadlineExceeded) as caught:
-        run(connected(requests_per_second=1), by_id(sandbox.orders.values())[:8], batch_size=2, deadline=0.2)
+        run(connected(requests_per_second=1), by_id(sandbox.orders.values())[:8], batch_size=2, deadline=0.5)
     report = again(caught.value)
     assert [outcome.status for outcome in report.outcomes] == [ACCEPTED] * 2 + [NOT_SENT] * 6
     assert len(sandbox.arrivals) == 1
@@ -453,8 +462,8 @@ def test_a_deadline_while_waiting_for_a_slot(sandbox: Sandbox, connected: Connec
 
 def test_a_deadline_while_a_batch_is_in_flight(sandbox: Sandbox, connected: Connect, run: Run) -> None:
     """A batch under way when the deadline passes is waited for; if it was the last, nothing was cut short."""
-    sandbox.inject("delay=0.2")
-    assert counts(run(connected(), by_id(sandbox.orders.values())[:8], deadline=0.1)) == {ACCEPTED: 8}
+    sandbox.inject("delay=0.5")
+    assert counts(run(connected(), by_id(sandbox.orders.values())[:8], deadline=0.3)) == {ACCEPTED: 8}
 
 
 def test_a_deadline_that_leaves_no_time_for_a_repeat(
@@ -500,8 +509,7 @@ def test_progress_that_raises(error: BaseException, sandbox: Sandbox, connected:
         calls += 1
         raise error
 
-    sandbox.inject("reordered")
-    sandbox.inject("delay=0.1")
+    slow_down(sandbox)
     with pytest.raises(type(error)) as caught:
         run(connected(requests_per_second=2), by_id(sandbox.orders.values())[:8], batch_size=1, on_progress=progress)
     assert caught.value is error
@@ -522,19 +530,19 @@ def test_ctrl_c(sandbox: Sandbox, connected: Connect) -> None:
     with pytest.raises(KeyboardInterrupt) as caught:
         cancel_orders.sync(
             client=connected(requests_per_second=3),
-            orders=by_id(sandbox.orders.values())[:10],
+            orders=by_id(sandbox.orders.values())[:6],
             batch_size=1,
             on_progress=told.append,
         )
     presser.join()
-    assert counts(again(caught.value)) == {ACCEPTED: 3, NOT_SENT: 7}
+    assert counts(again(caught.value)) == {ACCEPTED: 3, NOT_SENT: 3}
     assert books(sandbox)["cancelled"] == len(sandbox.arrivals) == 3
     assert Counter(outcome.status for outcomes in told for outcome in outcomes)[ACCEPTED] == 3
 
 
 async def arrived(sandbox: Sandbox, count: int = 1) -> None:
     """Wait until so many requests have arrived."""
-    while len(sandbox.arrivals) < count:
+    while len(sandbox.arrivals) < count:  # noqa: ASYNC110 - the sandbox has no event to wait for
         await asyncio.sleep(0.002)
 
 
@@ -572,7 +580,7 @@ def test_a_time_out_scope(sandbox: Sandbox, connected: Connect) -> None:
             scope.reschedule(asyncio.get_running_loop().time())
 
         async with client:
-            with pytest.raises(TimeoutError) as caught:
+            with pytest.raises(TimeoutError) as caught:  # noqa: PT012 - the scope raises
                 async with asyncio.timeout(None) as scope:
                     expiring = asyncio.create_task(expire(scope))
                     await cancel_orders.asyncio(
@@ -608,7 +616,7 @@ def test_a_second_cancellation_waits_for_nothing(sandbox: Sandbox, connected: Co
             assert done
             assert running.cancelled()
             async with asyncio.timeout(5):
-                while len(asyncio.all_tasks()) > 1:
+                while len(asyncio.all_tasks()) > 1:  # noqa: ASYNC110 - whoever else is left
                     await asyncio.sleep(0)
 
     asyncio.run(scene())

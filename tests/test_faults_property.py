@@ -64,7 +64,7 @@ def ask(index: int, way: int, sandbox: Sandbox, ids: list[str]) -> OrderRef:
     as_refusal=st.booleans(),
     size=st.integers(3, 50),
 )
-def test_whatever_goes_wrong(
+def test_whatever_goes_wrong(  # noqa: PLR0917 - what hypothesis draws
     manner: str,
     sandbox: Sandbox,
     ways: list[int],

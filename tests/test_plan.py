@@ -236,12 +236,13 @@ def any_orders(draw: st.DrawFn) -> tuple[list[OrderRef], str | None]:
 
     def order(number: int, by: str, label: str | None, named: bool) -> OrderRef:
         # One trading pair for each number. A pair left out here and given there would contradict the one filled in.
-        pair = (UNSET, "BTCUSDT", "btcusdt", "ETHUSDT", "")[number % 5]
+        pair: Any = (UNSET, "BTCUSDT", "btcusdt", "ETHUSDT", "")[number % 5]
         if not named and symbol is None:
             pair = draw(st.sampled_from([UNSET, None, " "]))
         if by == "orderId":
             return OrderRef(order_id=str(number), client_oid=label, symbol=pair)  # type: ignore[arg-type]
-        return OrderRef(client_oid=f"c{number}", order_id=draw(st.sampled_from([UNSET, None])), symbol=pair)
+        absent: Any = draw(st.sampled_from([UNSET, None]))
+        return OrderRef(client_oid=f"c{number}", order_id=absent, symbol=pair)
 
     one = st.builds(
         order,

@@ -30,6 +30,7 @@ from bitget_spot import (
 from bitget_spot._link import Do, Transport
 from bitget_spot._retry import FIRST_PAUSE, LONGEST_PAUSE, TRIES, Attempts, Retry, pause_after
 from bitget_spot._run import TRAIL, Halted, Run, Trail
+from bitget_spot.errors import error_class
 from bitget_spot.rate_limit._line import Bell
 from bitget_spot_api.operations import BATCH_CANCEL_ORDERS, ERROR_CODES
 
@@ -113,10 +114,14 @@ class Scene:
     def pause(self, _: Bell, seconds: float) -> Do:
         """Write a pause down."""
 
-        async def no_time() -> None:
+        def no_time() -> None:
+            self.pauses.append(seconds)
+
+        async def no_time_in_task() -> None:
+            no_time()
             await asyncio.sleep(0)
 
-        return Do(lambda: self.pauses.append(seconds), lambda: (self.pauses.append(seconds), no_time())[1])
+        return Do(no_time, no_time_in_task)
 
     def send(self, manner: str = "sync", path: str = BATCH_CANCEL_ORDERS.path) -> httpx.Response:
         """Send a request of the operation, or of another path, with the scene's trail."""
@@ -175,8 +180,6 @@ def test_what_has_not_been_carried_out(error: Exception) -> None:
 @pytest.mark.parametrize("kind", ["credentials", "permission", "environment", "parameter"])
 def test_no_code_of_a_mistake_is_ever_repeated(kind: str) -> None:
     """No code of these classes is worth another try."""
-    from bitget_spot.errors import error_class  # noqa: PLC0415 - this table's own
-
     for code in ERROR_CODES[kind]:
         assert not Attempts(TRIES).allow_another(error_class(code)(code), repeat_safe=True)
 

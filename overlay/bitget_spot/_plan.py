@@ -98,6 +98,9 @@ def batches(
     size = MAX_ORDERS if batch_size is None else batch_size
     if not 1 <= size <= MAX_ORDERS:
         raise ValueError(f"batch_size is {batch_size}; the exchange takes 1 to {MAX_ORDERS} orders a batch")
+    if not isinstance(symbol, str | None):
+        raise InvalidBatchError((Violation("symbol", f"is {symbol!r}; give the trading pair as text"),))
+    symbol = (symbol or "").strip() or None
     given = list(orders)
     groups: dict[tuple[str, bool], list[Target]] = {}
     for target in _targets(given, symbol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copyreg
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any
 
@@ -12,7 +12,7 @@ from attrs import frozen
 
 from bitget_spot.errors import OrdersNotCancelledError
 from bitget_spot_api.models import OrderRef
-from bitget_spot_api.types import Unset
+from bitget_spot_api.types import UNSET, Unset
 
 
 class Status(StrEnum):
@@ -129,8 +129,12 @@ class Report:
         return "\n".join(lines)
 
 
-def _by_name(_: Unset) -> str:
-    return "UNSET"
+def _the_unset() -> Unset:
+    return UNSET
+
+
+def _by_name(_: Unset) -> tuple[Callable[[], Unset], tuple[()]]:
+    return _the_unset, ()
 
 
 # The generated code asks whether a field *is* UNSET, so a copy of it, out of a pickle say, would be sent.

@@ -117,7 +117,8 @@ class Retry(Link):
                 trail.doubtful |= may_have_been_carried_out(error)
                 seconds = pause_after(attempts.made, self._draw)
                 another = attempts.allow_another(error, repeat_safe=repeat_safe)
-                trail.cut = another and trail.run.left() <= seconds
+                # The link that waits for a slot may have set it already, and then it stays.
+                trail.cut |= another and trail.run.left() <= seconds
                 if not another or trail.cut:
                     raise
             else:

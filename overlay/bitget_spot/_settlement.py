@@ -16,7 +16,7 @@ from attrs import frozen
 
 from bitget_spot._plan import Batch
 from bitget_spot._report import Status
-from bitget_spot._run import Trail
+from bitget_spot._run import Halted, Trail
 from bitget_spot.errors import ApiError, OrderNotFoundError, error_class
 from bitget_spot_api.models import AcceptedOrder, BatchCancelOrdersResponse, BatchCancelOrdersResult, FailedOrder
 
@@ -30,6 +30,7 @@ class Fate:
     message: str | None = None
 
 
+HALTED = "the run had ended before it could be sent"
 UNMENTIONED = Fate(Status.UNKNOWN, message="the answer does not mention it")
 
 
@@ -65,7 +66,7 @@ def fates(batch: Batch, came: object, trail: Trail) -> tuple[list[Fate], list[Ma
 def _fate_of_all(error: BaseException, trail: Trail) -> Fate:
     if isinstance(error, ApiError):
         return _failure(error.code, error.message, trail)
-    message = f"{type(error).__name__}: {error}".rstrip(": ")
+    message = HALTED if isinstance(error, Halted) else f"{type(error).__name__}: {error}".rstrip(": ")
     return Fate(Status.UNKNOWN if trail.doubtful else Status.NOT_SENT, message=message)
 
 

@@ -19,8 +19,10 @@ from __future__ import annotations
 import asyncio as aio
 import concurrent.futures
 import logging
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any, Final
 
@@ -105,21 +107,19 @@ def sync(
     """
     ledger = _Ledger.open(client, orders, symbol, batch_size, deadline, on_progress)
     pending: dict[concurrent.futures.Future[object], tuple[Batch, Trail]] = {}
-    with concurrent.futures.ThreadPoolExecutor(ledger.side_by_side, "cancel_orders") as pool:
+    with ledger.reporting(), concurrent.futures.ThreadPoolExecutor(ledger.side_by_side, "cancel_orders") as pool:
         try:
             while True:
-                pending |= {pool.submit(_send, client, *one): one for one in ledger.more(len(pending))}
+                for one in ledger.more(len(pending)):
+                    pending[pool.submit(_send, client, *one)] = one
                 if not pending:
                     break
                 for future in concurrent.futures.wait(pending, return_when="FIRST_COMPLETED").done:
                     ledger.settle(*pending.pop(future), future.result())
-        except BaseException as error:
+        except BaseException:
             ledger.run.stop()
-            try:
-                for future in concurrent.futures.as_completed(list(pending)):
-                    ledger.settle(*pending[future], future.result())
-            finally:
-                ledger.attach(error)
+            for future in concurrent.futures.as_completed(list(pending)):
+                ledger.settle(*pending[future], future.result())
             raise
     return ledger.end()
 
@@ -136,24 +136,27 @@ async def asyncio(
     """Cancel any number of orders from tasks; in all else as `sync`."""
     ledger = _Ledger.open(client, orders, symbol, batch_size, deadline, on_progress)
     pending: dict[aio.Task[object], tuple[Batch, Trail]] = {}
-    try:
-        while True:
-            pending |= {aio.create_task(_send_in_task(client, *one)): one for one in ledger.more(len(pending))}
-            if not pending:
-                break
-            for task in (await aio.wait(pending, return_when="FIRST_COMPLETED"))[0]:
-                ledger.settle(*pending.pop(task), task.result())
-    except BaseException as error:
-        ledger.run.stop()
+    with ledger.reporting():
         try:
+            while True:
+                for one in ledger.more(len(pending)):
+                    pending[aio.create_task(_send_in_task(client, *one))] = one
+                if not pending:
+                    break
+                for task in (await aio.wait(pending, return_when="FIRST_COMPLETED"))[0]:
+                    ledger.settle(*pending.pop(task), task.result())
+        except BaseException:
+            ledger.run.stop()
             for task in (await aio.wait(pending))[0] if pending else ():
-                ledger.settle(*pending.pop(task), task.result())
+                one = pending.pop(task)
+                # Who ends a whole loop cancels the batches too.
+                if not task.cancelled():
+                    ledger.settle(*one, task.result())
+            raise
         finally:
             # A second cancellation waits for nothing.
             for task in pending:
                 task.cancel()
-            ledger.attach(error)
-        raise
     return ledger.end()
 
 
@@ -244,6 +247,15 @@ class _Ledger:
             # One that has raised is not called again.
             self.on_progress = tell
 
+    @contextmanager
+    def reporting(self) -> Iterator[None]:
+        """Give whatever ends the run from outside the report so far."""
+        try:
+            yield
+        except BaseException as error:
+            self.attach(error)
+            raise
+
     def end(self) -> Report:
         """Answer the report, or raise what has ended the run."""
         halted = next(self.waiting, None) is not None or any(trail.cut for _, trail in self.started)
@@ -269,9 +281,9 @@ class _Ledger:
         return outcome
 
     def _report(self) -> Report:
-        remaining = int(self.remaining) if self.remaining is not None and self.remaining.isdecimal() else None
+        told = re.fullmatch(r"[0-9]{1,9}", self.remaining or "")
         outcomes = (
             Outcome(order, Status.NOT_SENT) if outcome is None else outcome
             for order, outcome in zip(self.given, self.outcomes, strict=True)
         )
-        return Report(tuple(outcomes), tuple(self.unmatched), remaining)
+        return Report(tuple(outcomes), tuple(self.unmatched), int(told[0]) if told else None)
