@@ -13,8 +13,10 @@ from pathlib import Path
 
 OVERLAY = Path(__file__).resolve().parent.parent / "overlay" / "bitget_spot"
 RUN = ("cancel_orders.py", "_plan.py", "_settlement.py", "_report.py", "_warm_up.py")
+STORES = ("rate_limit/_shared.py", "rate_limit/_sqlite.py", "rate_limit/_redis.py")
 PARTS = {
-    "the chain with its rules": (750, ("*.py", "rate_limit/*.py"), RUN),
+    "the chain with its rules": (750, ("*.py", "rate_limit/*.py"), (*RUN, *STORES)),
+    "the shared stores": (350, STORES, ()),
     "any number of orders": (450, RUN, ()),
     "the sandbox": (600, ("sandbox/*.py",), ()),
 }

@@ -37,6 +37,12 @@ def client_of(exchange: Sandbox, requests_per_second: float | None = None) -> Cl
     )
 
 
+async def arrived(exchange: Sandbox, number: int) -> None:
+    """Wait until so many requests are with the exchange."""
+    while len(exchange.arrivals) < number:  # noqa: ASYNC110 - the exchange lives on another thread
+        await asyncio.sleep(0.002)
+
+
 @pytest.mark.parametrize("manner", ["sync", "asyncio"])
 def test_a_deadline_that_passes_in_the_line(manner: str, exchange: Sandbox) -> None:
     """Who waits for a slot when the deadline passes was not sent, and the run says so."""
@@ -64,8 +70,7 @@ def test_a_second_cancellation(exchange: Sandbox) -> None:
     async def scene() -> BaseException:
         async with client_of(exchange) as client:
             run = asyncio.create_task(cancel_orders.asyncio(client=client, orders=orders(exchange, 2)))
-            while not exchange.arrivals:
-                await asyncio.sleep(0.002)
+            await arrived(exchange, 1)
             run.cancel()
             await asyncio.sleep(0.01)
             run.cancel()
@@ -92,8 +97,7 @@ def test_a_loop_that_ends(exchange: Sandbox) -> None:
                     raise
 
             task = asyncio.create_task(run())
-            while len(exchange.arrivals) < 10:
-                await asyncio.sleep(0.002)
+            await arrived(exchange, 10)
             for one in asyncio.all_tasks() - {asyncio.current_task()}:
                 one.cancel()
             await asyncio.wait([task])
@@ -114,8 +118,7 @@ def test_progress_that_raises_after_a_cancellation(exchange: Sandbox) -> None:
         async with client_of(exchange) as client:
             two = orders(exchange, 2)
             run = asyncio.create_task(cancel_orders.asyncio(client=client, orders=two, on_progress=progress))
-            while not exchange.arrivals:
-                await asyncio.sleep(0.002)
+            await arrived(exchange, 1)
             run.cancel()
             await asyncio.wait([run])
             return run.exception()

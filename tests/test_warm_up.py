@@ -7,8 +7,8 @@ import asyncio
 import httpx
 import pytest
 
-from bitget_spot import _warm_up as module
 from bitget_spot import Status, cancel_orders, connect, warm_up, warm_up_asyncio
+from bitget_spot import _warm_up as module
 from bitget_spot.sandbox import Sandbox
 from bitget_spot_api import Client
 from bitget_spot_api.models import OrderRef

@@ -43,7 +43,7 @@ class Bare(httpx.BaseTransport, httpx.AsyncBaseTransport):
     """Nothing but a signature over httpx's own transports, as one writes it by hand."""
 
     def __init__(self) -> None:
-        self.threads, self.tasks = httpx.HTTPTransport(verify=False), httpx.AsyncHTTPTransport(verify=False)  # noqa: S501 - plain http to loopback
+        self.threads, self.tasks = httpx.HTTPTransport(verify=False), httpx.AsyncHTTPTransport(verify=False)
 
     def sign(self, request: httpx.Request) -> None:
         """Put the four headers on a request."""
