@@ -43,7 +43,7 @@ HEADER = '''"""
 Facts of the document that the types of this package cannot carry.
 
 An `Operation` stands here for every operation: how often it may be called, whether a repeat is safe, whether it is
-signed, how many items its lists may have, and the vendor's page it was written from.
+signed, how many items its lists may have, how large its numbers may be, and the vendor's page it was written from.
 """
 
 from collections.abc import Mapping
@@ -78,6 +78,8 @@ class Operation:
     """The longest each list of the request body may be, by the list's name."""
     source: str
     """The vendor's page."""
+    maxima: Mapping[str, int] = MappingProxyType({})
+    """The largest each whole number among the parameters may be, by its name on the wire."""
 
 
 '''
@@ -141,6 +143,7 @@ def operations_module(document: Mapping[str, Any]) -> str:
             f"    signed={bool(operation.get('security', document['security']))!r},\n"
             f"    max_items=MappingProxyType({_max_items(document, operation)!r}),\n"
             f"    source={operation['externalDocs']['url']!r},\n"
+            f"    maxima=MappingProxyType({_maxima(document, path, operation)!r}),\n"
             ")\n"
         )
     codes = {name: tuple(sorted(members, key=str)) for name, members in document["x-error-codes"].items()}
@@ -191,14 +194,31 @@ def _constant(operation_id: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", operation_id).upper()
 
 
+def resolved(document: Mapping[str, Any], node: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Follow a reference of the document, if the node is one."""
+    while "$ref" in node:
+        found: Any = document
+        for part in node["$ref"].removeprefix("#/").split("/"):
+            found = found[part]
+        node = found
+    return node
+
+
+def _body_properties(
+    document: Mapping[str, Any], operation: Mapping[str, Any]
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for media in operation.get("requestBody", {}).get("content", {}).values():
+        for name, schema in resolved(document, media["schema"]).get("properties", {}).items():
+            yield name, resolved(document, schema)
+
+
 def _max_items(document: Mapping[str, Any], operation: Mapping[str, Any]) -> dict[str, int]:
-    content = operation.get("requestBody", {}).get("content", {})
-    found: dict[str, int] = {}
-    for media in content.values():
-        schema = media["schema"]
-        if "$ref" in schema:
-            schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
-        for name, prop in schema.get("properties", {}).items():
-            if "maxItems" in prop:
-                found[name] = prop["maxItems"]
-    return found
+    return {name: schema["maxItems"] for name, schema in _body_properties(document, operation) if "maxItems" in schema}
+
+
+def _maxima(document: Mapping[str, Any], path: str, operation: Mapping[str, Any]) -> dict[str, int]:
+    found = dict(_body_properties(document, operation))
+    for node in (*document["paths"][path].get("parameters", ()), *operation.get("parameters", ())):
+        parameter = resolved(document, node)
+        found[parameter["name"]] = resolved(document, parameter["schema"])
+    return {name: schema["maximum"] for name, schema in found.items() if isinstance(schema.get("maximum"), int)}

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 OVERLAY = Path(__file__).resolve().parent.parent / "overlay" / "bitget_spot"
-RUN = ("cancel_orders.py", "_plan.py", "_settlement.py", "_report.py", "_warm_up.py")
+RUN = ("cancel_orders.py", "_plan.py", "_settlement.py", "_report.py", "_warm_up.py", "_confirm.py", "cancel_open_orders.py")
 STORES = ("rate_limit/_shared.py", "rate_limit/_sqlite.py", "rate_limit/_redis.py")
 PARTS = {
     "the chain with its rules": (750, ("*.py", "rate_limit/*.py"), (*RUN, *STORES)),

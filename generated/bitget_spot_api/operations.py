@@ -3,7 +3,7 @@
 Facts of the document that the types of this package cannot carry.
 
 An `Operation` stands here for every operation: how often it may be called, whether a repeat is safe, whether it is
-signed, how many items its lists may have, and the vendor's page it was written from.
+signed, how many items its lists may have, how large its numbers may be, and the vendor's page it was written from.
 """
 
 from collections.abc import Mapping
@@ -38,6 +38,8 @@ class Operation:
     """The longest each list of the request body may be, by the list's name."""
     source: str
     """The vendor's page."""
+    maxima: Mapping[str, int] = MappingProxyType({})
+    """The largest each whole number among the parameters may be, by its name on the wire."""
 
 
 GET_SERVER_TIME: Final = Operation(
@@ -50,6 +52,7 @@ GET_SERVER_TIME: Final = Operation(
     signed=False,
     max_items=MappingProxyType({}),
     source="https://www.bitget.com/api-doc/common/public/Get-Server-Time",
+    maxima=MappingProxyType({}),
 )
 BATCH_CANCEL_ORDERS: Final = Operation(
     operation_id="batchCancelOrders",
@@ -61,6 +64,43 @@ BATCH_CANCEL_ORDERS: Final = Operation(
     signed=True,
     max_items=MappingProxyType({"orderList": 50}),
     source="https://www.bitget.com/api-doc/spot/trade/Batch-Cancel-Orders",
+    maxima=MappingProxyType({}),
+)
+GET_ORDER_INFO: Final = Operation(
+    operation_id="getOrderInfo",
+    method="GET",
+    path="/api/v2/spot/trade/orderInfo",
+    summary="Look up one order.",
+    rate_limit=RateLimit(20, 1.0, "UID"),
+    repeat_safe=True,
+    signed=True,
+    max_items=MappingProxyType({}),
+    source="https://www.bitget.com/api-doc/spot/trade/Get-Order-Info",
+    maxima=MappingProxyType({}),
+)
+GET_UNFILLED_ORDERS: Final = Operation(
+    operation_id="getUnfilledOrders",
+    method="GET",
+    path="/api/v2/spot/trade/unfilled-orders",
+    summary="List the open orders, a page of up to 100.",
+    rate_limit=RateLimit(20, 1.0, "UID"),
+    repeat_safe=True,
+    signed=True,
+    max_items=MappingProxyType({}),
+    source="https://www.bitget.com/api-doc/spot/trade/Get-Unfilled-Orders",
+    maxima=MappingProxyType({"limit": 100}),
+)
+GET_HISTORY_ORDERS: Final = Operation(
+    operation_id="getHistoryOrders",
+    method="GET",
+    path="/api/v2/spot/trade/history-orders",
+    summary="List the finished orders of the last 90 days, a page of up to 100.",
+    rate_limit=RateLimit(20, 1.0, "UID"),
+    repeat_safe=True,
+    signed=True,
+    max_items=MappingProxyType({}),
+    source="https://www.bitget.com/api-doc/spot/trade/Get-History-Orders",
+    maxima=MappingProxyType({"limit": 100}),
 )
 
 OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = MappingProxyType(
@@ -69,6 +109,9 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = MappingProxyType(
         for o in (
             GET_SERVER_TIME,
             BATCH_CANCEL_ORDERS,
+            GET_ORDER_INFO,
+            GET_UNFILLED_ORDERS,
+            GET_HISTORY_ORDERS,
         )
     }
 )

@@ -6,7 +6,8 @@ under it: every generated function keeps its signature and gains the behaviour. 
 orders and tells what became of each.
 """
 
-from bitget_spot import cancel_orders
+from bitget_spot import cancel_open_orders, cancel_orders
+from bitget_spot._confirm import Confirmed
 from bitget_spot._connect import connect
 from bitget_spot._report import Outcome, Report, Status
 from bitget_spot._signing import Credentials
@@ -38,6 +39,7 @@ __all__ = [
     "AuthenticationError",
     "BitgetError",
     "ClockError",
+    "Confirmed",
     "Credentials",
     "CredentialsError",
     "DeadlineExceeded",
@@ -57,6 +59,7 @@ __all__ = [
     "UnreadableAnswerError",
     "Violation",
     "WrongEnvironmentError",
+    "cancel_open_orders",
     "cancel_orders",
     "connect",
     "warm_up",

@@ -10,6 +10,7 @@ from typing import Any
 
 from attrs import frozen
 
+from bitget_spot._confirm import Confirmed
 from bitget_spot.errors import OrdersNotCancelledError
 from bitget_spot_api.models import OrderRef
 from bitget_spot_api.types import UNSET, Unset
@@ -44,6 +45,7 @@ class Outcome:
         code: The exchange's code, where it gave one.
         message: The exchange's words, or what went wrong on the way.
         tries: How often it was sent.
+        confirmed: What the exchange said when it was asked afterwards; `None` where it was not, or no answer came.
 
     """
 
@@ -52,6 +54,7 @@ class Outcome:
     code: str | None = None
     message: str | None = None
     tries: int = 0
+    confirmed: Confirmed | None = None
 
     def row(self) -> dict[str, Any]:
         """Make a flat record of it, in the vendor's words; what is absent is `None`."""
@@ -63,6 +66,7 @@ class Outcome:
             "code": self.code,
             "message": self.message,
             "tries": self.tries,
+            "confirmed": None if self.confirmed is None else str(self.confirmed),
         }
 
 
@@ -121,8 +125,9 @@ class Report:
             f"  {_name(outcome.order)}: {outcome.status}"
             + (f" {outcome.code}" if outcome.code else "")
             + (f" {outcome.message}" if outcome.message else "")
+            + (f" ({outcome.confirmed})" if outcome.confirmed else "")
             for outcome in self.outcomes
-            if outcome.status is not Status.ACCEPTED
+            if outcome.status is not Status.ACCEPTED or outcome.confirmed not in (None, Confirmed.CANCELLED)
         ]
         if self.unmatched:
             lines.append(f"  {len(self.unmatched)} rows of the answers belong to no order that was asked for")

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Final
+from typing import Final, Self
 
 from attrs import define, field
 
@@ -39,6 +39,22 @@ class Run:
     _stopped: bool = False
     _waiting: set[Bell] = field(factory=set)
     _lock: threading.Lock = field(factory=threading.Lock)
+
+    @classmethod
+    def within(cls, deadline: float | None) -> Self:
+        """
+        Make a run that may take so many seconds from now; `None` for as long as it takes.
+
+        Raises:
+            ValueError: That is no number of seconds.
+
+        """
+        run = cls()
+        if deadline is not None:
+            if not deadline >= 0:
+                raise ValueError(f"deadline is {deadline}; give the seconds that the run may take")
+            run.deadline = run.clock() + deadline
+        return run
 
     def stop(self) -> None:
         """End the run: whoever waits is woken, and finds that it is over."""

@@ -27,10 +27,12 @@ from itertools import islice
 from typing import Any, Final
 
 import httpx
-from attrs import define, field
+from attrs import define, evolve, field
 
+from bitget_spot._confirm import Address, Asker, Confirmed, Steps, drive, drive_in_task
+from bitget_spot._confirm import confirm as ask
 from bitget_spot._connect import limit_of
-from bitget_spot._plan import Batch, batches
+from bitget_spot._plan import Batch, Target, batches
 from bitget_spot._report import Outcome, Report, Status
 from bitget_spot._run import TRAIL, Halted, Run, Trail
 from bitget_spot._settlement import Fate, fates
@@ -53,7 +55,8 @@ EXPECTED: Final = (BitgetError, httpx.TransportError, Halted)
 NOT_SENT: Final = Fate(Status.NOT_SENT)
 INTERRUPTED: Final = Fate(Status.UNKNOWN, message="the run ended before its answer came")
 
-Progress = Callable[[Sequence[Outcome]], object]
+Outcomes = Sequence[Outcome]
+Progress = Callable[[Outcomes], object]
 log = logging.getLogger("bitget_spot")
 
 
@@ -84,6 +87,7 @@ def sync(
     batch_size: int | None = None,
     deadline: float | None = None,
     on_progress: Progress | None = None,
+    confirm: bool = False,
 ) -> Report:
     """
     Cancel any number of orders from threads, and tell what became of each.
@@ -95,6 +99,8 @@ def sync(
         batch_size: As for `plan`.
         deadline: Seconds from now after which no further request leaves.
         on_progress: Called in this thread with the outcomes of each batch as it is settled.
+        confirm: Ask afterwards what became of the accepted, gone and unknown orders, patiently, until none of them is
+            open any more, nothing changes for ten seconds, or the deadline passes.
 
     Returns:
         One outcome for every order given, in the order given.
@@ -121,6 +127,9 @@ def sync(
             for future in concurrent.futures.as_completed(list(pending)):
                 ledger.settle(*pending[future], future.result())
             raise
+    if confirm:
+        with ledger.reporting():
+            drive(ledger.confirming(client))
     return ledger.end()
 
 
@@ -132,6 +141,7 @@ async def asyncio(
     batch_size: int | None = None,
     deadline: float | None = None,
     on_progress: Progress | None = None,
+    confirm: bool = False,
 ) -> Report:
     """Cancel any number of orders from tasks; in all else as `sync`."""
     ledger = _Ledger.open(client, orders, symbol, batch_size, deadline, on_progress)
@@ -157,6 +167,9 @@ async def asyncio(
             # A second cancellation waits for nothing.
             for task in pending:
                 task.cancel()
+    if confirm:
+        with ledger.reporting():
+            await drive_in_task(ledger.confirming(client))
     return ledger.end()
 
 
@@ -192,6 +205,7 @@ class _Ledger:
     unmatched: list[Mapping[str, Any]] = field(factory=list)
     remaining: str | None = None
     ended_by: Exception | None = None
+    known: dict[Address, Confirmed] = field(factory=dict)
 
     @classmethod
     def open(  # noqa: PLR0917 - what the two public functions take
@@ -204,11 +218,8 @@ class _Ledger:
         on_progress: Progress | None,
     ) -> _Ledger:
         limit = limit_of(client, BATCH_CANCEL_ORDERS)
-        if deadline is not None and not deadline >= 0:
-            raise ValueError(f"deadline is {deadline}; give the seconds that the run may take")
+        run = Run.within(deadline)
         given, planned = batches(orders, symbol, batch_size)
-        run = Run()
-        run.deadline = None if deadline is None else run.clock() + deadline
         # Twice the limit: while some wait to try again, others use the slots.
         side_by_side = min(2 * limit.requests, len(planned)) or 1
         return cls(given, iter(planned), run, side_by_side, on_progress, [None] * len(given))
@@ -246,6 +257,28 @@ class _Ledger:
             tell(told)
             # One that has raised is not called again.
             self.on_progress = tell
+
+    def confirming(self, client: Client) -> Steps[None]:
+        """Ask what became of the orders whose cancel is done or in doubt, if the run has come to its end."""
+        if self.ended_by is not None or self.run.left() <= 0:
+            return
+        doubtful = (Status.ACCEPTED, Status.GONE, Status.UNKNOWN)
+        addresses = [
+            target.address
+            for target in self._targets()
+            if (outcome := self.outcomes[target.places[0]]) is not None and outcome.status in doubtful
+        ]
+        try:
+            yield from ask(Asker(client, self.run), addresses, self.known)
+        except EXPECTED as error:
+            log.warning("asking what became of the orders ended early: %s", error or type(error).__name__)
+        for target in self._targets():
+            for place in target.places:
+                if (outcome := self.outcomes[place]) is not None:
+                    self.outcomes[place] = evolve(outcome, confirmed=self.known.get(target.address))
+
+    def _targets(self) -> Iterator[Target]:
+        return (target for batch, _ in self.started for target in batch.targets)
 
     @contextmanager
     def reporting(self) -> Iterator[None]:

@@ -8,9 +8,12 @@ from .batch_cancel_orders_result import BatchCancelOrdersResult
 from .batch_mode import BatchMode
 from .error_response import ErrorResponse
 from .failed_order import FailedOrder
+from .order import Order
 from .order_ref import OrderRef
-from .server_time import ServerTime
+from .orders_response import OrdersResponse
+from .server_time_data import ServerTime
 from .server_time_response import ServerTimeResponse
+from .tpsl_type import TpslType
 
 __all__ = (
     "AcceptedOrder",
@@ -20,7 +23,10 @@ __all__ = (
     "BatchMode",
     "ErrorResponse",
     "FailedOrder",
+    "Order",
     "OrderRef",
+    "OrdersResponse",
     "ServerTime",
     "ServerTimeResponse",
+    "TpslType",
 )

@@ -10,7 +10,7 @@ from attrs import field as _attrs_field
 from ..types import UNSET, Unset
 
 if TYPE_CHECKING:
-    from ..models.server_time import ServerTime
+    from ..models.server_time_data import ServerTime
 
 
 T = TypeVar("T", bound="ServerTimeResponse")
@@ -31,7 +31,7 @@ class ServerTimeResponse:
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        from ..models.server_time import ServerTime  # noqa: PLC0415
+        from ..models.server_time_data import ServerTime  # noqa: PLC0415
 
         code = self.code
 
@@ -71,7 +71,7 @@ class ServerTimeResponse:
 
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
-        from ..models.server_time import ServerTime  # noqa: PLC0415
+        from ..models.server_time_data import ServerTime  # noqa: PLC0415
 
         d = dict(src_dict)
         code = d.pop("code", UNSET)

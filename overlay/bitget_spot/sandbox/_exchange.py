@@ -22,6 +22,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
+from itertools import islice
 from random import Random
 from types import MappingProxyType
 from typing import Any, Final
@@ -31,7 +32,10 @@ from attrs import define, evolve, field, frozen
 
 from bitget_spot_api.operations import (
     BATCH_CANCEL_ORDERS,
+    GET_HISTORY_ORDERS,
+    GET_ORDER_INFO,
     GET_SERVER_TIME,
+    GET_UNFILLED_ORDERS,
     SUCCESS_CODE,
     TIMESTAMP_WINDOW_SECONDS,
     Operation,
@@ -124,6 +128,8 @@ class Order:
     u_time: int
     api_key: str
     """Whose it is."""
+    base_volume: str = "0"
+    """How much of it has filled."""
 
     @property
     def is_open(self) -> bool:
@@ -301,8 +307,8 @@ class Exchange:
             order = self.orders[order_id]
             if not order.is_open:
                 raise ValueError(f"order {order_id} is {order.status}")
-            status = "partially_filled" if partially else "filled"
-            self._orders[order_id] = evolve(order, status=status, u_time=self.server_time())
+            status, volume = ("partially_filled", float(order.size) / 2) if partially else ("filled", order.size)
+            self._orders[order_id] = evolve(order, status=status, base_volume=str(volume), u_time=self.server_time())
             return self._orders[order_id]
 
     @property
@@ -444,6 +450,49 @@ class Exchange:
             raise RefusedError(ORDER_GONE)
         return {"successList": list(taken.values()), "failureList": failed}
 
+    def order_info(self, account: Account, call: Call) -> list[dict[str, str]]:
+        """
+        Look up one order, by orderId or else by clientOid; an empty list where there is none.
+
+        Raises:
+            RefusedError: Neither is given.
+        """
+        self._carry_out_cancels()
+        order_id, client_oid = call.query.get("orderId"), call.query.get("clientOid")
+        if not order_id and not client_oid:
+            raise RefusedError(_MISSING)
+        found = self._orders.get(order_id or self._by_client_oid.get((account.api_key, client_oid or ""), ""))
+        return [_row(found)] if found is not None and found.api_key == account.api_key else []
+
+    def unfilled_orders(self, account: Account, call: Call) -> list[dict[str, str]]:
+        """Answer a page of open orders, newest first."""
+        return self._page(account, call, is_open=True)
+
+    def history_orders(self, account: Account, call: Call) -> list[dict[str, str]]:
+        """Answer a page of finished orders, newest first."""
+        return self._page(account, call, is_open=False)
+
+    def _page(self, account: Account, call: Call, *, is_open: bool) -> list[dict[str, str]]:
+        self._carry_out_cancels()
+        most = GET_UNFILLED_ORDERS.maxima["limit"]
+        try:
+            before = int(call.query.get("idLessThan", 10**30))
+            limit = int(call.query.get("limit", most))
+        except ValueError:
+            raise RefusedError(_MALFORMED) from None
+        if not 0 < limit <= most:
+            raise RefusedError(_MALFORMED)
+        symbol = call.query.get("symbol")
+        rows = (
+            _row(order)
+            for order in sorted(self._orders.values(), key=lambda order: int(order.order_id), reverse=True)
+            if int(order.order_id) < before
+            and order.is_open == is_open
+            and order.api_key == account.api_key
+            and symbol in (None, order.symbol)
+        )
+        return list(islice(rows, limit))
+
     def public_time(self, _account: Account, _call: Call) -> dict[str, str]:
         """Tell the exchange's clock, as text."""
         return {"serverTime": str(self.server_time())}
@@ -537,9 +586,30 @@ HANDLERS: Final[Mapping[tuple[str, str], Callable[[Exchange, Account, Call], obj
     {
         (BATCH_CANCEL_ORDERS.method, BATCH_CANCEL_ORDERS.path): Exchange.batch_cancel,
         (GET_SERVER_TIME.method, GET_SERVER_TIME.path): Exchange.public_time,
+        (GET_ORDER_INFO.method, GET_ORDER_INFO.path): Exchange.order_info,
+        (GET_UNFILLED_ORDERS.method, GET_UNFILLED_ORDERS.path): Exchange.unfilled_orders,
+        (GET_HISTORY_ORDERS.method, GET_HISTORY_ORDERS.path): Exchange.history_orders,
     }
 )
 """What carries out an operation and answers its `data`, by method and path."""
+
+
+def _row(order: Order) -> dict[str, str]:
+    """Show an order as the exchange does: text throughout."""
+    return {
+        "userId": order.api_key,
+        "symbol": order.symbol,
+        "orderId": order.order_id,
+        "clientOid": order.client_oid,
+        "price": order.price,
+        "size": order.size,
+        "orderType": "limit",
+        "side": order.side,
+        "status": order.status,
+        "baseVolume": order.base_volume,
+        "cTime": str(order.c_time),
+        "uTime": str(order.u_time),
+    }
 
 
 def _drop_older(window: deque[float], now: float, period: float) -> None:

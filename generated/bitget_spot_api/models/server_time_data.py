@@ -48,12 +48,12 @@ class ServerTime:
 
         server_time = _parse_server_time(d.pop("serverTime", UNSET))
 
-        server_time = cls(
+        server_time_data = cls(
             server_time=server_time,
         )
 
-        server_time.additional_properties = d
-        return server_time
+        server_time_data.additional_properties = d
+        return server_time_data
 
     @property
     def additional_keys(self) -> list[str]:

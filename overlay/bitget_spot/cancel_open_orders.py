@@ -1,0 +1,185 @@
+"""
+The kill switch: whatever is open is found, cancelled and asked for again, until nothing is left.
+
+    report = cancel_open_orders.sync(client=client)
+
+It goes round: list the open orders, cancel them, list again, so that orders which appear meanwhile are found too; and
+in the end it asks what became of every order it has met. It reports, and ends early, as `cancel_orders` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from attrs import define, evolve, field
+
+from bitget_spot import cancel_orders
+from bitget_spot._confirm import FIRST_PAUSE, Address, Asker, Confirmed, Steps, confirm, drive, drive_in_task
+from bitget_spot._link import Do
+from bitget_spot._report import Outcome, Report, Status
+from bitget_spot._run import Halted, Run
+from bitget_spot.errors import DeadlineExceeded
+from bitget_spot_api import Client
+from bitget_spot_api.api.trade import get_unfilled_orders
+from bitget_spot_api.models import Order, OrderRef
+
+__all__ = ["asyncio", "sync"]
+
+AGAIN: Final = 2.0
+"""Seconds that an accepted cancel is given to be carried out before it is sent again."""
+REJECTIONS: Final = 2
+"""How often an order may be rejected before it is left alone."""
+
+
+def sync(
+    *,
+    client: Client,
+    symbols: Collection[str] = (),
+    sides: Collection[str] = (),
+    deadline: float | None = None,
+    on_progress: cancel_orders.Progress | None = None,
+) -> Report:
+    """
+    Cancel every open order from threads, and tell what became of each.
+
+    Args:
+        client: A client made by `connect`.
+        symbols: Only the orders of these trading pairs; all without it.
+        sides: Only orders to `buy` or to `sell`; both without it.
+        deadline: Seconds from now after which no further request leaves.
+        on_progress: As for `cancel_orders.sync`.
+
+    Returns:
+        One outcome for every open order that was met, each asked for afterwards (`outcome.confirmed`).
+
+    Raises:
+        AuthenticationError, PermissionDeniedError, WrongEnvironmentError: Going on was senseless.
+        DeadlineExceeded: The deadline passed first.
+
+    """
+    switch = _Switch.open(client, symbols, sides, deadline, on_progress)
+    with switch.reporting():
+        drive(switch.rounds())
+    return switch.report()
+
+
+async def asyncio(
+    *,
+    client: Client,
+    symbols: Collection[str] = (),
+    sides: Collection[str] = (),
+    deadline: float | None = None,
+    on_progress: cancel_orders.Progress | None = None,
+) -> Report:
+    """Cancel every open order from tasks; in all else as `sync`."""
+    switch = _Switch.open(client, symbols, sides, deadline, on_progress)
+    with switch.reporting():
+        await drive_in_task(switch.rounds())
+    return switch.report()
+
+
+@define
+class _Switch:
+    """What the rounds have met and done so far."""
+
+    asker: Asker
+    symbols: Collection[str]
+    sides: Collection[str]
+    on_progress: cancel_orders.Progress | None
+    met: dict[str, Outcome] = field(factory=dict)
+    sent_at: dict[str, float] = field(factory=dict)
+    rejections: dict[str, int] = field(factory=dict)
+    known: dict[Address, Confirmed] = field(factory=dict)
+
+    @classmethod
+    def open(
+        cls,
+        client: Client,
+        symbols: Collection[str],
+        sides: Collection[str],
+        deadline: float | None,
+        on_progress: cancel_orders.Progress | None,
+    ) -> _Switch:
+        for name, value in (("symbols", symbols), ("sides", sides)):
+            if isinstance(value, str):
+                raise TypeError(f"{name} is {value!r}, one text; give a list of texts")
+        return cls(Asker(client, Run.within(deadline)), symbols, sides, on_progress)
+
+    def rounds(self) -> Steps[None]:
+        """Find and cancel until nothing is left, then ask what became of it all."""
+        try:
+            while True:
+                left = yield from self._open_orders()
+                due = [order for order in left if self._is_due(str(order.order_id))]
+                if due:
+                    yield self._cancel(due)
+                elif left:
+                    yield from self.asker.pause(FIRST_PAUSE)
+                else:
+                    break
+            yield from confirm(self.asker, [("orderId", order_id) for order_id in self.met], self.known)
+        except Halted:
+            raise DeadlineExceeded("the deadline passed before every open order was settled") from None
+
+    def _open_orders(self) -> Steps[list[Order]]:
+        found: list[Order] = []
+        for arguments in [{"symbol": symbol} for symbol in self.symbols] or [{}]:
+            found += yield from self.asker.every_page(get_unfilled_orders, **arguments)
+        return [
+            order
+            for order in found
+            if (not self.sides or order.side in self.sides) and self.rejections.get(str(order.order_id), 0) < REJECTIONS
+        ]
+
+    def _is_due(self, order_id: str) -> bool:
+        return self.asker.run.clock() - self.sent_at.get(order_id, float("-inf")) >= AGAIN
+
+    def _cancel(self, orders: list[Order]) -> Do:
+        run, client = self.asker.run, self.asker.client
+        refs = [OrderRef(symbol=str(order.symbol or "").upper(), order_id=str(order.order_id)) for order in orders]
+        for ref in refs:
+            self.met.setdefault(str(ref.order_id), Outcome(ref, Status.NOT_SENT))
+
+        def settled(outcomes: cancel_orders.Outcomes) -> None:
+            for outcome in outcomes:
+                self._settle(outcome, run.clock())
+            if self.on_progress is not None:
+                self.on_progress(outcomes)
+
+        deadline = None if run.deadline is None else run.left()
+        return Do(
+            lambda: cancel_orders.sync(client=client, orders=refs, deadline=deadline, on_progress=settled),
+            lambda: cancel_orders.asyncio(client=client, orders=refs, deadline=deadline, on_progress=settled),
+        )
+
+    def _settle(self, outcome: Outcome, now: float) -> None:
+        order_id = str(outcome.order.order_id)
+        before = self.met[order_id]
+        tries = before.tries + outcome.tries
+        if outcome.status is Status.ACCEPTED:
+            self.sent_at[order_id] = now
+        if outcome.status is Status.REJECTED:
+            self.rejections[order_id] = self.rejections.get(order_id, 0) + 1
+        # What was accepted once stays so: that it is gone, or not sent, the second time says no more.
+        kept = before if before.status is Status.ACCEPTED else outcome
+        self.met[order_id] = evolve(kept, tries=tries)
+
+    def report(self) -> Report:
+        """Make the report of what was met so far."""
+        return Report(
+            tuple(
+                evolve(outcome, confirmed=self.known.get(("orderId", order_id)))
+                for order_id, outcome in self.met.items()
+            )
+        )
+
+    @contextmanager
+    def reporting(self) -> Iterator[None]:
+        """Give whatever ends the rounds the report so far."""
+        try:
+            yield
+        except BaseException as error:
+            vars(error)["report"] = self.report()
+            raise
