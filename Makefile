@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 PIP := $(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test generate check-generated lint format types wheel diff-api bench-cpu check full clean
+.PHONY: help demo test generate check-generated lint format types wheel diff-api bench bench-stores bench-cpu check full clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 \t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -52,6 +52,12 @@ wheel: $(READY) ## build the wheel and use it in clean environments, with and wi
 
 diff-api: $(READY) ## what has changed for importers since BASE=<revision>, breaking changes first
 	@$(RUN) openapi/diff_api.py $(BASE)
+
+bench: $(READY) ## arrivals at the exchange, policy by policy, over emulated lines: docs/arrivals.md and .svg
+	@$(RUN) tests/benchmarks/arrivals.py
+
+bench-stores: $(READY) ## what a slot costs in memory, SQLite and Redis
+	@$(RUN) tests/benchmarks/stores.py
 
 bench-cpu: $(READY) ## what the chain costs, as a ratio to the same call over nothing but a signature
 	@$(RUN) tests/benchmarks/cpu.py

@@ -12,13 +12,15 @@ import sys
 from pathlib import Path
 
 OVERLAY = Path(__file__).resolve().parent.parent / "overlay" / "bitget_spot"
-RUN = ("cancel_orders.py", "_plan.py", "_settlement.py", "_report.py", "_warm_up.py", "_confirm.py", "cancel_open_orders.py")
 STORES = ("rate_limit/_shared.py", "rate_limit/_sqlite.py", "rate_limit/_redis.py")
+RUN = ("cancel_orders.py", "_plan.py", "_settlement.py", "_report.py", "_warm_up.py")
+AFTER = ("_confirm.py", "cancel_open_orders.py")
 PARTS = {
-    "the chain with its rules": (750, ("*.py", "rate_limit/*.py"), (*RUN, *STORES)),
+    "the chain with its rules": (870, ("*.py", "rate_limit/*.py"), (*STORES, *RUN, *AFTER)),
     "the shared stores": (350, STORES, ()),
     "any number of orders": (450, RUN, ()),
-    "the sandbox": (600, ("sandbox/*.py",), ()),
+    "what became of them, and the kill switch": (200, AFTER, ()),
+    "the sandbox": (620, ("sandbox/*.py",), ()),
 }
 
 

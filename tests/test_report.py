@@ -61,6 +61,7 @@ def test_rows() -> None:
             "code": "43001",
             "message": "gone",
             "tries": 2,
+            "confirmed": None,
         },
         {
             "symbol": None,
@@ -70,6 +71,7 @@ def test_rows() -> None:
             "code": None,
             "message": None,
             "tries": 0,
+            "confirmed": None,
         },
     ]
     assert all(type(row["status"]) is str for row in Report(outcomes).rows())
