@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 
 import httpx
 import pytest
 
 from bitget_spot import OriginError
 from bitget_spot._link import Do, Transport
+from bitget_spot._run import TRAIL, Halted, Run, Trail
 from bitget_spot._wire import WATCH
 from bitget_spot.rate_limit import MemorySlots
 from bitget_spot.rate_limit._line import Bell
 from bitget_spot.rate_limit._link import UNBOUNDED, Limit, lease_of, never_left, settlement
-from bitget_spot.rate_limit._policy import HOLD, PERIOD_MARGIN, Fate
+from bitget_spot.rate_limit._policy import HOLD, PERIOD_MARGIN, Fate, Settlement
 from bitget_spot_api.operations import BATCH_CANCEL_ORDERS, RateLimit
 
 LIMIT = RateLimit(2, 1.0, "UID")
@@ -90,7 +91,7 @@ def success(_: httpx.Request) -> httpx.Response:
 
 def free_at(slots: MemorySlots) -> float:
     """Tell when the only occupied slot is free again."""
-    ((_, at),) = slots._logs[BATCH_CANCEL_ORDERS.operation_id].slots.values()
+    ((_, at, _),) = slots._logs[BATCH_CANCEL_ORDERS.operation_id].slots.values()
     return at
 
 
@@ -253,3 +254,91 @@ def test_a_wire_that_tells_when_the_headers_leave_is_believed() -> None:
     assert never_left(watch, KeyboardInterrupt())
     watch.sent_at = 1.0
     assert not never_left(watch, httpx.ConnectError("in vain"))
+
+
+class Distant(MemorySlots):
+    """A store whose every step has to be waited for."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock=clock)
+        self.told: list[str] = []
+
+    def take(self, budget: str, slot: str, limit: RateLimit, lease: float) -> Generator[Do, None, float]:
+        yield Do(lambda: None, self._await)
+        return (yield from super().take(budget, slot, limit, lease))
+
+    def settle(self, budget: str, slot: str, limit: RateLimit, told: Settlement) -> Generator[Do, None, None]:
+        yield Do(lambda: None, self._await)
+        self.told.append(told.fate.name)
+        yield from super().settle(budget, slot, limit, told)
+
+    async def _await(self) -> None:
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("steps", range(1, 4))
+def test_a_task_cancelled_while_it_asks_gives_back(steps: int) -> None:
+    """A task that is cancelled while a store is asked, or while it waits, tells the store that it sends nothing."""
+    link, wire, _ = limited(success)
+    link._slots = slots = Distant(wire.clock)
+    link._pause = Bell.wait
+
+    async def scene() -> None:
+        for _ in range(2):
+            await link.handle_async_request(request())
+        waiting = asyncio.create_task(link.handle_async_request(request()))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+
+    asyncio.run(scene())
+    assert slots.told == ["ANSWERED", "ANSWERED", "UNSENT"]
+    assert len(slots._logs[BATCH_CANCEL_ORDERS.operation_id].slots) == 2
+    assert not slots.line(BATCH_CANCEL_ORDERS.operation_id)._bells
+
+
+@pytest.mark.parametrize(("kind", "told"), [(MemorySlots, "settled"), (Distant, "in flight")])
+def test_a_loop_that_ended(kind: Callable[..., MemorySlots], told: str) -> None:
+    """Where the event loop has gone nothing is waited for: memory is settled, another store has the lease."""
+    link, wire, _ = limited(success)
+    link._slots = slots = kind(clock=wire.clock)
+    flow = link.flow(request())
+    step = next(flow)
+    while isinstance(step, Do):
+        step = flow.send(step.sync())
+    step.extensions[WATCH].reached = True
+    flow.close()
+    ((_, _, off),) = slots._logs[BATCH_CANCEL_ORDERS.operation_id].slots.values()
+    assert ("in flight" if off is None else "settled") == told
+
+
+def test_a_loop_that_ended_while_its_task_waited() -> None:
+    """A waiter whose event loop has gone leaves the line, and waits for nothing."""
+    link, wire, slots = limited(success)
+    for _ in range(2):
+        link.handle_request(request())
+    link._pause = Bell.wait
+    flow = link.flow(request())
+    assert isinstance(next(flow), Do)
+    flow.close()
+    assert not slots.line(BATCH_CANCEL_ORDERS.operation_id)._bells
+    assert wire.at == [100.0, 100.0]
+
+
+def test_a_run_that_has_ended_asks_no_store() -> None:
+    """A request whose run is over takes no slot, tells no store, and is marked as cut."""
+    link, wire, slots = limited(success)
+    run = Run()
+    run.stop()
+    trail = Trail(run)
+    token = TRAIL.set(trail)
+    try:
+        with pytest.raises(Halted):
+            link.handle_request(request())
+    finally:
+        TRAIL.reset(token)
+    assert trail.cut
+    assert not wire.at
+    assert not slots._logs

@@ -14,6 +14,7 @@ from bitget_spot.rate_limit._policy import (
     PERIOD_MARGIN,
     TAKEN_OFF,
     WARM_NEEDED,
+    Client,
     Fate,
     Log,
     Settlement,
@@ -46,7 +47,7 @@ def learned(*times: float, at: float = 0.0) -> Log:
     """Make a log without slots that knows these warm answer times."""
     log = Log()
     for time in times:
-        log.shortest.add(time, at)
+        log.clients.setdefault("", Client(at)).shortest.add(time, at)
     return log
 
 
@@ -114,7 +115,7 @@ def test_what_teaches_nothing(told: Settlement) -> None:
     for index in range(10):
         log.take(str(index), 0.0, TEN, LEASE)
         log.settle(str(index), 0.1, TEN, told)
-    assert log.shortest == Shortest()
+    assert log.clients[""].shortest == Shortest()
 
 
 def test_unknown_fate_holds() -> None:

@@ -59,37 +59,59 @@ class Limit(Link):
         trail.tries += 1
         watch = Watch(self._clock)
         request.extensions = {**request.extensions, WATCH: watch}
-        told = Settlement(Fate.UNKNOWN)
+        told, gone = Settlement(Fate.UNKNOWN), False
         try:
             response = yield request
             told = settlement(response, watch, self._clock())
             trail.remaining = response.headers.get(REMAINING_CALLS_HEADER, trail.remaining)
         except BaseException as error:
+            gone = isinstance(error, GeneratorExit)
             if never_left(watch, error):
                 told = Settlement(Fate.UNSENT)
+                trail.tries -= 1
             raise
         finally:
-            yield from self._slots.settle(budget, slot, limit, told)
+            yield from self._settle(budget, slot, limit, told, gone=gone)
             self._slots.line(budget).ring()
         return response
 
+    def _settle(
+        self, budget: str, slot: str, limit: RateLimit, told: Settlement, *, gone: bool
+    ) -> Generator[Do, None, None]:
+        moves = self._slots.settle(budget, slot, limit, told)
+        if gone:
+            # The event loop has ended, and nothing can be waited for: memory is settled, a shared store has the lease.
+            next(moves, None)
+        else:
+            yield from moves
+
     def _take(self, budget: str, slot: str, limit: RateLimit, lease: float, trail: Trail) -> Generator[Do, None, None]:
         line = self._slots.line(budget)
-        bell = line.join()
+        bell, asked = line.join(), False
         try:
             with trail.run.waking(bell):
                 while True:
                     wait = limit.period_seconds
-                    if trail.run.left() <= 0:
-                        trail.cut = True
-                        raise Halted
+                    _heed_end_of(trail)
                     if line.is_first(bell):
+                        asked = True
                         wait = yield from self._slots.take(budget, slot, limit, lease)
                         if not wait:
                             return
                     yield self._pause(bell, min(wait, trail.run.left()))
+        except BaseException as error:
+            if asked:
+                unsent = Settlement(Fate.UNSENT)
+                yield from self._settle(budget, slot, limit, unsent, gone=isinstance(error, GeneratorExit))
+            raise
         finally:
             line.leave(bell)
+
+
+def _heed_end_of(trail: Trail) -> None:
+    if trail.run.left() <= 0:
+        trail.cut = True
+        raise Halted
 
 
 def lease_of(request: httpx.Request) -> float:

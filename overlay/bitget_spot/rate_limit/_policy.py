@@ -9,6 +9,13 @@ The shortest time from sending to answer on an open connection comes close to th
 much may be taken off. An answer that had to open its connection took longer *before* it was counted; it teaches
 nothing.
 
+Where several clients share a log, the way back is that of the client that settles a slot and the way there that of the
+client that takes it next. So what is taken off is the shortest time of any of them, and nothing is taken off for a
+client, settling or taking, that does not know five of its own yet.
+
+In memory those who wait stand in a `Line`. In a shared log each client's first one draws a ticket, and they are served
+in that order: who came later gets a slot only if there is one for each ticket before it.
+
 Times are seconds of whatever clock the caller passes in.
 """
 
@@ -32,6 +39,12 @@ WARM_EXPIRY: Final = 600.0
 HOLD: Final = 2.0
 """How long a request that nobody answered may still arrive: a lost packet's retransmissions, a proxy's queue."""
 LONGEST_CLOSURE: Final = 32.0
+POLL: Final = 0.02
+"""When to ask a shared log again whose next slot is in flight: its holder may be elsewhere, and rings no bell here."""
+PATIENCE: Final = 0.25
+"""The longest wait a shared log tells, and how much longer a ticket holds: its drawer may have died."""
+CLIENT_EXPIRY: Final = 60.0
+"""How long a client that shows no sign of life is counted."""
 
 
 class Fate(Enum):
@@ -81,65 +94,104 @@ class Shortest:
         self.known_now += 1
         self.now = min(self.now, warm)
 
+    @property
+    def enough(self) -> bool:
+        """Whether it is known from so many answers that it may be taken off."""
+        return self.known_now + self.known_before >= WARM_NEEDED
+
     def taken_off(self) -> float:
         """Tell how much earlier than its answer a slot's period may begin."""
-        enough = self.known_now + self.known_before >= WARM_NEEDED
-        return TAKEN_OFF * min(self.now, self.before) if enough else 0.0
+        return TAKEN_OFF * min(self.now, self.before) if self.enough else 0.0
+
+
+@define
+class Client:
+    """One of those who share a log: when it was last seen, and the shortest of its own answer times."""
+
+    seen: float
+    shortest: Shortest = Factory(Shortest)
 
 
 @define
 class Log:
-    """The occupied slots of one budget: for each, when it was taken and when it is free again."""
+    """
+    The occupied slots of one budget.
 
-    slots: dict[str, tuple[float, float]] = Factory(dict)
-    shortest: Shortest = Factory(Shortest)
+    Attributes:
+        slots: For each, when it was taken, when it is free again, and how much of that may be taken off; `None` while
+            it is in flight.
+        clients: Those who share the log, by a name of their own.
+        tickets: Those who wait for a slot of a shared log, in their order, each with the moment it loses its place.
+        shared: Whether there are askers that no bell of this process reaches.
+        closed_until: Nobody gets a slot before.
+        closed_for: How long that closure was, in seconds.
+
+    """
+
+    slots: dict[str, tuple[float, float, float | None]] = Factory(dict)
+    clients: dict[str, Client] = Factory(dict)
+    tickets: dict[str, float] = Factory(dict)
+    shared: bool = False
     closed_until: float = float("-inf")
     closed_for: float = 0.0
 
-    def take(self, slot: str, now: float, limit: RateLimit, lease: float) -> float:
+    def take(self, slot: str, now: float, limit: RateLimit, lease: float, client: str = "") -> float:
         """
         Occupy a slot, or tell how long to wait before asking again.
 
         Args:
-            slot: A name for it, told again when it is settled.
+            slot: A name for it, told again when it is settled; asking twice under one name takes one slot.
             now: The clock.
             limit: How many slots there are.
             lease: Seconds after which a slot that nobody settled is free again.
+            client: Who asks.
 
         Returns:
-            0.0 if the slot is taken, else the seconds until one opens if nothing is settled meanwhile.
+            0.0 if the slot is taken, else seconds: until one opens if nothing is settled meanwhile, or less.
 
         """
-        if now < self.closed_until:
-            return self.closed_until - now
-        if len(self.slots) >= limit.requests:
-            self.slots = {name: times for name, times in self.slots.items() if times[1] > now}
-            if len(self.slots) >= limit.requests:
-                # With a limit lowered meanwhile, more are occupied than there are.
-                ends = sorted(free_at for _, free_at in self.slots.values())
-                return ends[len(ends) - limit.requests] - now
-        self.slots[slot] = now, now + lease
+        me = self._seen(client, now)
+        known = self.slots.get(slot)
+        if known is not None and known[2] is None:
+            return 0.0  # the answer to the first asking has been lost
+        if self.tickets or now < self.closed_until or len(self.slots) >= limit.requests:
+            wait = self._wait(slot, now, limit, me)
+            if wait > 0:
+                if self.shared:
+                    self.tickets[slot] = now + wait + PATIENCE
+                return wait
+            self.tickets.pop(slot, None)
+        self.occupy(slot, now, lease)
         return 0.0
 
-    def settle(self, slot: str, now: float, limit: RateLimit, told: Settlement) -> None:
+    def occupy(self, slot: str, now: float, lease: float) -> None:
+        """Occupy a slot, be there one or not."""
+        self.slots[slot] = now, now + lease, None
+
+    def settle(self, slot: str, now: float, limit: RateLimit, told: Settlement, client: str = "") -> None:
         """
-        Free a slot as soon as the policy allows.
+        Free a slot as soon as the policy allows; a ticket is given back.
 
         Args:
-            slot: The name it was taken under.
+            slot: The name it was taken under, or asked for.
             now: The clock, at the answer's arrival or when the request was given up.
             limit: As when it was taken.
             told: What became of the request.
+            client: Who tells.
 
         """
-        taken_at, _ = self.slots.pop(slot, (now, now))
+        me = self._seen(client, now)
+        self.tickets.pop(slot, None)
+        taken_at, _, _ = self.slots.pop(slot, (now, now, None))
         if told.fate is Fate.UNSENT:
             return
         if told.warm is not None:
-            self.shortest.add(told.warm, now)
+            me.shortest.add(told.warm, now)
         free_at = now + limit.period_seconds + PERIOD_MARGIN
-        free_at += HOLD if told.fate is Fate.UNKNOWN else -self.shortest.taken_off()
-        self.slots[slot] = taken_at, free_at
+        if told.fate is Fate.UNKNOWN:
+            self.slots[slot] = taken_at, free_at + HOLD, 0.0
+        else:
+            self.slots[slot] = taken_at, free_at, self._taken_off(me)
         # What was taken before a closure says nothing about whether the closure was long enough.
         if told.limited and taken_at >= self.closed_until:
             longer = max(2 * self.closed_for, limit.period_seconds)
@@ -147,3 +199,39 @@ class Log:
             self.closed_until = now + self.closed_for
         elif told.fate is Fate.ANSWERED and taken_at >= self.closed_until:
             self.closed_for = 0.0
+
+    def _seen(self, client: str, now: float) -> Client:
+        me = self.clients.get(client)
+        if me is None:
+            me = self.clients[client] = Client(now)
+        me.seen = now
+        if len(self.clients) > 1:
+            self.clients = {
+                name: one for name, one in self.clients.items() if one is me or now - one.seen < CLIENT_EXPIRY
+            }
+        return me
+
+    def _taken_off(self, me: Client) -> float:
+        if not me.shortest.enough:
+            return 0.0
+        return min(one.shortest.taken_off() for one in self.clients.values() if one.shortest.enough)
+
+    def _wait(self, slot: str, now: float, limit: RateLimit, me: Client) -> float:
+        self.slots = {name: times for name, times in self.slots.items() if times[1] > now}
+        self.tickets = {name: until for name, until in self.tickets.items() if until > now or name == slot}
+        order = list(self.tickets)
+        place = order.index(slot) if slot in self.tickets else len(order)
+
+        off = self._taken_off(me)
+        settled = [free_at - min(known, off) for _, free_at, known in self.slots.values() if known is not None]
+        settled = [free_at for free_at in settled if free_at > now]
+        in_flight = [free_at for _, free_at, known in self.slots.values() if known is None]
+        ends = sorted(settled + in_flight)
+
+        wait = self.closed_until - now
+        # With a limit lowered meanwhile, more are occupied than there are.
+        needed = len(ends) + place - limit.requests
+        if needed >= 0:
+            opens = ends[min(needed, len(ends) - 1)] - now if ends else POLL
+            wait = max(wait, min(opens, POLL) if self.shared and needed >= len(settled) else opens)
+        return min(wait, PATIENCE) if self.shared else wait

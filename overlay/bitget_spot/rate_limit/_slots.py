@@ -35,7 +35,11 @@ class Slots(ABC):
 
     @abstractmethod
     def settle(self, budget: str, slot: str, limit: RateLimit, told: Settlement) -> Generator[Do, None, None]:
-        """Say that the request is over, so that its slot can be used again."""
+        """
+        Say that the request is over, so that its slot can be used again.
+
+        With a fate of `UNSENT` also that an asker has given up waiting; a slot granted meanwhile is free again.
+        """
 
 
 class MemorySlots(Slots):
@@ -58,6 +62,13 @@ class MemorySlots(Slots):
             wait = self._logs[budget].take(slot, self._clock(), limit, lease)
         yield from ()  # memory has nothing to wait for
         return wait
+
+    def note(self, budget: str, slot: str, limit: RateLimit, lease: float) -> None:
+        """Occupy a slot that has been granted elsewhere."""
+        with self._lock:
+            log, now = self._logs[budget], self._clock()
+            if log.take(slot, now, limit, lease):
+                log.occupy(slot, now, lease)
 
     def settle(self, budget: str, slot: str, limit: RateLimit, told: Settlement) -> Generator[Do, None, None]:
         with self._lock:
