@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 PIP := $(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test generate check-generated lint format types wheel diff-api bench bench-stores bench-cpu check full clean
+.PHONY: help demo test generate check-generated lint format types wheel check-docs diff-api bench bench-stores bench-cpu check full clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 \t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -49,6 +49,10 @@ types: $(READY) ## mypy, strict, over everything
 
 wheel: $(READY) ## build the wheel and use it in clean environments, with and without extras
 	@$(RUN) tests/wheel.py
+
+check-docs: $(READY) ## hold a vendor page against the document: make check-docs PAGE=page.md
+	@test -n "$(PAGE)" || { echo "Which page? make check-docs PAGE=path/to/page.md" >&2; exit 2; }
+	@$(RUN) openapi/check_docs.py "$(PAGE)" $(if $(ACCEPT),--accept)
 
 diff-api: $(READY) ## what has changed for importers since BASE=<revision>, breaking changes first
 	@$(RUN) openapi/diff_api.py $(BASE)

@@ -20,6 +20,7 @@ PARTS = {
     "the shared stores": (350, STORES, ()),
     "any number of orders": (450, RUN, ()),
     "what became of them, and the kill switch": (200, AFTER, ()),
+    "the page check": (400, ("../../openapi/check_docs.py",), ()),
     "the sandbox": (620, ("sandbox/*.py",), ()),
 }
 

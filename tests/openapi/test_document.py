@@ -1,16 +1,19 @@
 """What the OpenAPI document promises, beyond what the generator or a validator of OpenAPI would notice."""
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, get_args
 
+import httpx
 import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 from ruamel.yaml import YAML
 
 import generate
-from bitget_spot_api import operations
-from bitget_spot_api.models import BatchCancelOrdersRequest, BatchCancelOrdersResponse
+from bitget_spot_api import Client, operations
+from bitget_spot_api.api.trade import get_history_orders, get_order_info, get_unfilled_orders
+from bitget_spot_api.models import BatchCancelOrdersRequest, BatchCancelOrdersResponse, Order, OrdersResponse
 from bitget_spot_api.models.batch_mode import BatchMode
 from stamp_generated import METHODS
 
@@ -22,6 +25,11 @@ OPERATIONS: dict[str, dict[str, Any]] = {
     for path, item in DOCUMENT["paths"].items()
     for method in METHODS
     if method in item
+}
+QUERIES = {
+    "GET /api/v2/spot/trade/orderInfo": operations.GET_ORDER_INFO,
+    "GET /api/v2/spot/trade/unfilled-orders": operations.GET_UNFILLED_ORDERS,
+    "GET /api/v2/spot/trade/history-orders": operations.GET_HISTORY_ORDERS,
 }
 BATCH_CANCEL = "POST /api/v2/spot/trade/batch-cancel-order"
 
@@ -257,6 +265,29 @@ def test_numbers_of_the_page_are_in_the_client() -> None:
     assert operations.REMAINING_CALLS_HEADER == "x-mbx-used-remain-limit"
 
 
+@pytest.mark.parametrize(("where", "operation"), QUERIES.items(), ids=QUERIES)
+def test_numbers_of_the_queries_are_in_the_client(where: str, operation: operations.Operation) -> None:
+    """The questions for orders are signed, safe to repeat, and asked twenty times a second for each account."""
+    assert (operation.method, operation.path) == tuple(where.split())
+    assert operation.rate_limit == operations.RateLimit(20, 1.0, "UID")
+    assert operation.signed is True
+    assert operation.repeat_safe is True
+
+
+def test_pages_of_orders_hold_a_hundred() -> None:
+    """The most rows of a page is a constant of the client, and the same number wherever a reader meets it."""
+    for operation in (operations.GET_UNFILLED_ORDERS, operations.GET_HISTORY_ORDERS):
+        assert operation.maxima == {"limit": 100}
+        assert " 100" in operation.summary
+    assert operations.GET_ORDER_INFO.maxima == {}
+
+
+def test_public_time_is_not_signed() -> None:
+    """The clock may be read without a key, twenty times a second for each address."""
+    assert operations.GET_SERVER_TIME.signed is False
+    assert operations.GET_SERVER_TIME.rate_limit == operations.RateLimit(20, 1.0, "IP")
+
+
 def test_client_has_every_operation_and_code() -> None:
     """The operations and the codes of the client are the document's, no fewer and no more."""
     have = {" ".join(key): each for key, each in operations.OPERATIONS.items()}
@@ -403,6 +434,78 @@ def test_answers_of_every_shape_parse(wire: dict[str, Any]) -> None:
     validator("BatchCancelOrdersResponse").validate(wire)
     parsed = BatchCancelOrdersResponse.from_dict(wire)
     assert parsed.to_dict() == wire
+
+
+ORDER = {"orderId": "1234567890123456789", "clientOid": "a-1", "status": "live", "triggerPrice": None}
+ORDERS: Mapping[str, dict[str, Any]] = {
+    "orders": {**answer(None), "data": [ORDER, {"orderId": "12", "basePrice": "0"}]},
+    "no orders": {**answer(None), "data": []},
+    "null": answer(None),
+    "missing": {"code": "00000"},
+    "nothing at all": {},
+    "an empty row": {**answer(None), "data": [{}]},
+    "unknown fields and words": {**answer(None), "data": [{**ORDER, "status": "odd", "new": {"a": [1]}}], "more": 1},
+    "every field null": {**answer(None), "data": [dict.fromkeys(SCHEMAS["Order"]["properties"])]},
+}
+
+
+@pytest.mark.parametrize("wire", ORDERS.values(), ids=ORDERS)
+def test_orders_of_every_shape_parse(wire: dict[str, Any]) -> None:
+    """An answer that tells of orders parses, whatever it leaves out or adds, and nothing is lost."""
+    validator("OrdersResponse").validate(wire)
+    assert OrdersResponse.from_dict(wire).to_dict() == wire
+
+
+def test_fees_are_json_inside_a_string() -> None:
+    """What an order cost is text to the client, and the document says what the text holds."""
+    fees = SCHEMAS["Order"]["properties"]["feeDetail"]
+    assert Order.from_dict({"feeDetail": fees["example"]}).fee_detail == fees["example"]
+    Draft202012Validator(fees["contentSchema"]).validate(json.loads(fees["example"]))
+
+
+def wire() -> tuple[Client, list[httpx.Request]]:
+    """Give a client that answers itself with an empty list, and the requests that it would have sent."""
+    sent: list[httpx.Request] = []
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        sent.append(request)
+        return httpx.Response(200, json={"code": "00000", "data": []})
+
+    httpx_args = {"transport": httpx.MockTransport(respond)}
+    return Client(base_url="https://exchange.test", httpx_args=httpx_args), sent
+
+
+def test_query_goes_out_as_the_exchange_names_it() -> None:
+    """Numbers and ids of a query stand in it as plain decimal text, under the vendor's names."""
+    client, sent = wire()
+    for ask in (get_unfilled_orders.sync, get_history_orders.sync):
+        ask(
+            client=client,
+            symbol="BTCUSDT",
+            start_time=1695808949356,
+            end_time=1695812549356,
+            id_less_than="1234567890123456789",
+            limit=100,
+            order_id="12",
+            tpsl_type="tpsl",
+            request_time=1695808949356,
+            receive_window=5000,
+        )
+    get_order_info.sync(client=client, order_id="1234567890123456789", client_oid="a-1")
+    page = (
+        "symbol=BTCUSDT&startTime=1695808949356&endTime=1695812549356&idLessThan=1234567890123456789&limit=100"
+        "&orderId=12&tpslType=tpsl&requestTime=1695808949356&receiveWindow=5000"
+    )
+    assert [f"{request.method} {request.url.path}" for request in sent] == [*list(QUERIES)[1:], next(iter(QUERIES))]
+    assert [request.url.query.decode() for request in sent] == [page, page, "orderId=1234567890123456789&clientOid=a-1"]
+
+
+@pytest.mark.parametrize("ask", [get_unfilled_orders.sync, get_history_orders.sync, get_order_info.sync])
+def test_query_says_no_more_than_the_caller(ask: Callable[..., object]) -> None:
+    """What the caller leaves out is left out: the exchange's own defaults hold."""
+    client, sent = wire()
+    ask(client=client)
+    assert [request.url.query for request in sent] == [b""]
 
 
 @pytest.mark.parametrize("row", [None, 7, "12", ["12"]], ids=str)

@@ -161,6 +161,7 @@ def test_operation_arrives(load: Load) -> None:
     assert operation.repeat_safe is True
     assert operation.signed is True
     assert operation.max_items == {"names": 7, "tags": 3}
+    assert operation.maxima == {}
     assert operation.source == "https://things.test/drop"
 
 
@@ -210,7 +211,8 @@ def test_facts_cannot_be_changed(load: Load) -> None:
     module = load(small())
     with pytest.raises(FrozenInstanceError):
         module.BATCH_DROP_THINGS.rate_limit.requests = 99
-    for mapping in (module.BATCH_DROP_THINGS.max_items, module.OPERATIONS, module.ERROR_CODES):
+    operation = module.BATCH_DROP_THINGS
+    for mapping in (operation.max_items, operation.maxima, module.OPERATIONS, module.ERROR_CODES):
         with pytest.raises(TypeError):
             mapping["names"] = 99
 
@@ -226,6 +228,30 @@ def test_longest_lists_are_found(load: Load, schema: dict[str, Any]) -> None:
     """The limits of a body's lists arrive, whether its schema stands in the operation or among the components."""
     document = changed("paths", "/api/v2/things/batch-drop", "post", "requestBody", to=body(schema))
     assert load(document).BATCH_DROP_THINGS.max_items == {"names": 7, "tags": 3}
+
+
+def test_largest_numbers_are_found(load: Load) -> None:
+    """
+    The largest value of every whole number a caller passes arrives: of a query, by reference or not, of the path's own
+    parameters, and of a body. What has none, or is no whole number, is left out.
+    """
+    document = small()
+    page = {"name": "page", "in": "query", "schema": {"$ref": "#/components/schemas/Page"}}
+    document["components"] |= {"parameters": {"Page": page}}
+    document["components"]["schemas"] |= {"Page": {"type": "integer", "maximum": 9}}
+    drop = document["paths"]["/api/v2/things/batch-drop"]
+    drop["parameters"] = [
+        {"$ref": "#/components/parameters/Page"},
+        {"name": "share", "in": "query", "schema": {"type": "number", "maximum": 0.5}},
+    ]
+    drop["post"]["parameters"] = [
+        {"name": "limit", "in": "query", "schema": {"type": "integer", "maximum": 100}},
+        {"name": "since", "in": "query", "schema": {"type": "integer", "minimum": 1}},
+    ]
+    drop["post"]["requestBody"] = body({"properties": {"times": {"type": "integer", "maximum": 3}}})
+    module = load(document)
+    assert module.BATCH_DROP_THINGS.maxima == {"page": 9, "limit": 100, "times": 3}
+    assert module.GET_SERVER_TIME.maxima == {}
 
 
 @pytest.mark.parametrize(
