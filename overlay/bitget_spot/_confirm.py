@@ -1,10 +1,11 @@
 """
 What really became of orders whose cancel was accepted, gone or unknown: asked, not assumed.
 
-Cheapest way first. Orders are listed newest first, by `orderId`, and a page may begin at any id: so each page of the
-finished orders begins at the largest id that is still unsettled, and settles that one at least, mostly a hundred. What
-is not there is looked for among the open ones in the same way, and what is in neither is asked for by itself. Whoever
-is still open is asked again later, for a cancel is carried out some time after it was accepted.
+Cheapest way first. Orders are listed newest first, by `orderId`, and a page may begin at any id: so each page begins at
+the largest id that is still unsettled, and settles that one at least, mostly a hundred. The open orders are looked
+through before the finished ones, so that none slips from the one list to the other between the two questions, and what
+is in neither is asked for by itself. Whoever is still open is asked again later, for a cancel is carried out some time
+after it was accepted.
 
 The rule is written once, as a generator of `Do` steps; `drive` and `drive_in_task` run it for threads and tasks.
 """
@@ -61,7 +62,12 @@ def drive(steps: Steps[T]) -> T:
     try:
         step = next(steps)
         while True:
-            step = steps.send(step.sync())
+            try:
+                came = step.sync()
+            except BaseException as error:  # noqa: BLE001 - the steps raise it on
+                step = steps.throw(error)
+            else:
+                step = steps.send(came)
     except StopIteration as done:
         value: T = done.value
         return value
@@ -72,7 +78,12 @@ async def drive_in_task(steps: Steps[T]) -> T:
     try:
         step = next(steps)
         while True:
-            step = steps.send(await step.asyncio())
+            try:
+                came = await step.asyncio()
+            except BaseException as error:  # noqa: BLE001 - the steps raise it on
+                step = steps.throw(error)
+            else:
+                step = steps.send(came)
     except StopIteration as done:
         value: T = done.value
         return value
@@ -119,9 +130,10 @@ class Asker:
         while True:
             page = yield from self.ask(module, **arguments, limit=PAGE)
             found += page
-            if len(page) < PAGE:
+            oldest = str(page[-1].order_id) if len(page) == PAGE else ""
+            if not oldest or oldest == arguments.get("id_less_than"):
                 return found
-            arguments["id_less_than"] = str(page[-1].order_id)
+            arguments["id_less_than"] = oldest
 
 
 def confirm(asker: Asker, addresses: Iterable[Address], known: dict[Address, Confirmed]) -> Steps[None]:
@@ -138,7 +150,7 @@ def confirm(asker: Asker, addresses: Iterable[Address], known: dict[Address, Con
     until = asker.run.clock() + PATIENCE
     while unsettled:
         found: dict[Address, Order | None] = {}
-        for module in (get_history_orders, get_unfilled_orders):
+        for module in (get_unfilled_orders, get_history_orders):
             yield from _from_pages(asker, module, [one for one in unsettled if one not in found], found)
         before, missing = missing, [one for one in unsettled if one not in found]
         # An order on its way from the one list to the other is found in the next round, a hundred at a time.
@@ -169,10 +181,12 @@ def _from_pages(
     while start != 0:
         before = {} if start is None else {"id_less_than": str(start)}
         page = yield from asker.ask(module, **before, limit=PAGE)
-        names = ((("orderId", str(order.order_id)), ("clientOid", str(order.client_oid)), order) for order in page)
+        # The newest of those that had the same clientOid is the one that is meant.
+        names = [(("orderId", str(one.order_id)), ("clientOid", str(one.client_oid)), one) for one in reversed(page)]
         hits = {one: order for *both, order in names for one in both if one in wanted and one not in found}
         found |= hits
-        last = int(str(page[-1].order_id)) if len(page) == PAGE else 0
+        oldest = str(page[-1].order_id) if len(page) == PAGE else ""
+        last = int(oldest) if oldest.isdecimal() else 0
         if start is not None and last >= start:
             return  # a list in another order than the one that makes jumping safe
         ids = [one for one in ids if one < last]

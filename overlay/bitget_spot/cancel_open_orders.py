@@ -9,7 +9,7 @@ in the end it asks what became of every order it has met. It reports, and ends e
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
@@ -28,7 +28,7 @@ from bitget_spot_api.models import Order, OrderRef
 __all__ = ["asyncio", "sync"]
 
 AGAIN: Final = 2.0
-"""Seconds that an accepted cancel is given to be carried out before it is sent again."""
+"""Seconds that a cancel is given to be carried out before it is sent again."""
 REJECTIONS: Final = 2
 """How often an order may be rejected before it is left alone."""
 
@@ -36,8 +36,8 @@ REJECTIONS: Final = 2
 def sync(
     *,
     client: Client,
-    symbols: Collection[str] = (),
-    sides: Collection[str] = (),
+    symbols: Iterable[str] | None = None,
+    sides: Iterable[str] | None = None,
     deadline: float | None = None,
     on_progress: cancel_orders.Progress | None = None,
 ) -> Report:
@@ -47,7 +47,7 @@ def sync(
     Args:
         client: A client made by `connect`.
         symbols: Only the orders of these trading pairs; all without it.
-        sides: Only orders to `buy` or to `sell`; both without it.
+        sides: Only orders to `buy`, or to `sell`; both without it.
         deadline: Seconds from now after which no further request leaves.
         on_progress: As for `cancel_orders.sync`.
 
@@ -55,6 +55,7 @@ def sync(
         One outcome for every open order that was met, each asked for afterwards (`outcome.confirmed`).
 
     Raises:
+        ValueError: Symbols or sides are given, and hold nothing, or no such side.
         AuthenticationError, PermissionDeniedError, WrongEnvironmentError: Going on was senseless.
         DeadlineExceeded: The deadline passed first.
 
@@ -68,8 +69,8 @@ def sync(
 async def asyncio(
     *,
     client: Client,
-    symbols: Collection[str] = (),
-    sides: Collection[str] = (),
+    symbols: Iterable[str] | None = None,
+    sides: Iterable[str] | None = None,
     deadline: float | None = None,
     on_progress: cancel_orders.Progress | None = None,
 ) -> Report:
@@ -92,20 +93,22 @@ class _Switch:
     sent_at: dict[str, float] = field(factory=dict)
     rejections: dict[str, int] = field(factory=dict)
     known: dict[Address, Confirmed] = field(factory=dict)
+    untold: set[str] = field(factory=set)
 
     @classmethod
     def open(
         cls,
         client: Client,
-        symbols: Collection[str],
-        sides: Collection[str],
+        symbols: Iterable[str] | None,
+        sides: Iterable[str] | None,
         deadline: float | None,
         on_progress: cancel_orders.Progress | None,
     ) -> _Switch:
-        for name, value in (("symbols", symbols), ("sides", sides)):
-            if isinstance(value, str):
-                raise TypeError(f"{name} is {value!r}, one text; give a list of texts")
-        return cls(Asker(client, Run.within(deadline)), symbols, sides, on_progress)
+        pairs = _chosen("symbols", symbols)
+        chosen = _chosen("sides", sides)
+        if unknown := set(chosen) - {"buy", "sell"}:
+            raise ValueError(f"sides: there is no {min(unknown)!r}; give buy or sell")
+        return cls(Asker(client, Run.within(deadline)), [pair.upper() for pair in pairs], chosen, on_progress)
 
     def rounds(self) -> Steps[None]:
         """Find and cancel until nothing is left, then ask what became of it all."""
@@ -141,6 +144,7 @@ class _Switch:
         refs = [OrderRef(symbol=str(order.symbol or "").upper(), order_id=str(order.order_id)) for order in orders]
         for ref in refs:
             self.met.setdefault(str(ref.order_id), Outcome(ref, Status.NOT_SENT))
+            self.untold.add(str(ref.order_id))
 
         def settled(outcomes: cancel_orders.Outcomes) -> None:
             for outcome in outcomes:
@@ -157,11 +161,12 @@ class _Switch:
     def _settle(self, outcome: Outcome, now: float) -> None:
         order_id = str(outcome.order.order_id)
         before = self.met[order_id]
+        self.untold.discard(order_id)
         tries = before.tries + outcome.tries
-        if outcome.status is Status.ACCEPTED:
-            self.sent_at[order_id] = now
         if outcome.status is Status.REJECTED:
             self.rejections[order_id] = self.rejections.get(order_id, 0) + 1
+        elif outcome.tries:
+            self.sent_at[order_id] = now
         # What was accepted once stays so: that it is gone, or not sent, the second time says no more.
         kept = before if before.status is Status.ACCEPTED else outcome
         self.met[order_id] = evolve(kept, tries=tries)
@@ -181,5 +186,20 @@ class _Switch:
         try:
             yield
         except BaseException as error:
+            # What the last round knows beyond what it has told.
+            inner = vars(error).get("report")
+            for outcome in inner.outcomes if isinstance(inner, Report) else ():
+                if str(outcome.order.order_id) in self.untold:
+                    self._settle(outcome, self.asker.run.clock())
             vars(error)["report"] = self.report()
             raise
+
+
+def _chosen(name: str, given: Iterable[str] | None) -> list[str]:
+    """Answer what was chosen, each once; a choice of nothing may be anything but everything."""
+    if given is None:
+        return []
+    chosen = list(dict.fromkeys([given] if isinstance(given, str) else given))
+    if isinstance(given, str) or not chosen:
+        raise ValueError(f"{name} is {given!r}; give a list of texts, or leave it out for all")
+    return chosen

@@ -272,10 +272,11 @@ class _Ledger:
             yield from ask(Asker(client, self.run), addresses, self.known)
         except EXPECTED as error:
             log.warning("asking what became of the orders ended early: %s", error or type(error).__name__)
-        for target in self._targets():
-            for place in target.places:
-                if (outcome := self.outcomes[place]) is not None:
-                    self.outcomes[place] = evolve(outcome, confirmed=self.known.get(target.address))
+        finally:
+            for target in self._targets():
+                for place in target.places:
+                    if (outcome := self.outcomes[place]) is not None:
+                        self.outcomes[place] = evolve(outcome, confirmed=self.known.get(target.address))
 
     def _targets(self) -> Iterator[Target]:
         return (target for batch, _ in self.started for target in batch.targets)

@@ -47,7 +47,7 @@ nothing about the orders.
 
 *Untouched* and *cancelled* hold for a request that the exchange would have carried out. One that it refuses touches no
 order and has no lists to spoil; of the faults from `code` on it meets `message-key` and `string-request-time` alone.
-All but the first two rows are counted by the exchange.
+All but the first two rows are counted by the exchange. Those that spoil the lists spoil a batch cancel's alone.
 
 On the command line a fault happens once: `drop-after`; three times: `drop-after*3`; or by chance,
 without end: `429@0.05`.

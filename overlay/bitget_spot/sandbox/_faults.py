@@ -150,7 +150,7 @@ class Fault:
             page = f"<html><head><title>{status}</title></head><body>{status}</body></html>"
             return Reply(int(status), page.encode(), "text/html")
         payload = answer.payload
-        if self.name in _SPOILED_DATA and payload.get("data"):
+        if self.name in _SPOILED_DATA and isinstance(payload.get("data"), dict):
             payload = payload | {"data": _SPOILED_DATA[self.name](*payload["data"].values())}
         if self.name in _SPOILED_FIELD:
             payload = dict(_SPOILED_FIELD[self.name](*item) for item in payload.items())
