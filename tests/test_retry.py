@@ -27,11 +27,11 @@ from bitget_spot import (
     WrongEnvironmentError,
     _retry,
 )
+from bitget_spot._bell import Bell
 from bitget_spot._link import Do, Transport
 from bitget_spot._retry import FIRST_PAUSE, LONGEST_PAUSE, TRIES, Attempts, Retry, pause_after
 from bitget_spot._run import TRAIL, Halted, Run, Trail
 from bitget_spot.errors import error_class
-from bitget_spot.rate_limit._line import Bell
 from bitget_spot_api.operations import BATCH_CANCEL_ORDERS, ERROR_CODES
 
 MANNERS = pytest.mark.parametrize("manner", ["sync", "asyncio"])

@@ -19,9 +19,9 @@ from typing import Any, Final, TypeVar
 
 from attrs import frozen
 
+from bitget_spot._bell import Bell
 from bitget_spot._link import Do
 from bitget_spot._run import TRAIL, Run, Trail
-from bitget_spot.rate_limit._line import Bell
 from bitget_spot_api import Client
 from bitget_spot_api.api.trade import get_history_orders, get_order_info, get_unfilled_orders
 from bitget_spot_api.models import Order, OrdersResponse

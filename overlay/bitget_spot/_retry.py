@@ -16,6 +16,7 @@ from typing import Final
 import httpx
 from attrs import define
 
+from bitget_spot._bell import Bell
 from bitget_spot._link import Do, Flow, Link, Transport, operation_of
 from bitget_spot._run import Halted, current_trail
 from bitget_spot.errors import (
@@ -25,7 +26,6 @@ from bitget_spot.errors import (
     SystemBusyError,
     UnreadableAnswerError,
 )
-from bitget_spot.rate_limit._line import Bell
 from bitget_spot_api.operations import ERROR_CODES
 
 TRIES: Final = 6

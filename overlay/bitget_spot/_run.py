@@ -16,7 +16,7 @@ from typing import Final, Self
 
 from attrs import define, field
 
-from bitget_spot.rate_limit._line import Bell
+from bitget_spot._bell import Bell
 
 
 class Halted(Exception):  # noqa: N818 - no error of anybody's: the run has ended before this try could leave

@@ -10,12 +10,12 @@ from typing import Final
 
 import httpx
 
+from bitget_spot._bell import Bell
 from bitget_spot._link import Do, Flow, Link, Transport, operation_of
 from bitget_spot._refusals import refusal
 from bitget_spot._run import Halted, Trail, current_trail
 from bitget_spot._wire import WATCH, Watch
 from bitget_spot.errors import RateLimitedError, UnreadableAnswerError
-from bitget_spot.rate_limit._line import Bell
 from bitget_spot.rate_limit._policy import HOLD, Fate, Settlement
 from bitget_spot.rate_limit._slots import Slots
 from bitget_spot_api.operations import REMAINING_CALLS_HEADER, Operation, RateLimit
