@@ -19,7 +19,7 @@ PARTS = {
     "the chain with its rules": (870, ("*.py", "rate_limit/*.py"), (*STORES, *RUN, *AFTER)),
     "the shared stores": (350, STORES, ()),
     "any number of orders": (450, RUN, ()),
-    "what became of them, and the kill switch": (200, AFTER, ()),
+    "what became of them, and the kill switch": (220, AFTER, ()),
     "the page check": (400, ("../../openapi/check_docs.py",), ()),
     "the sandbox": (620, ("sandbox/*.py",), ()),
 }
