@@ -175,6 +175,8 @@ def test_symbols_and_sides_together(opened: Opened, switch: Switch) -> None:
         ({"sides": "buy"}, "give a list of texts"),
         ({"symbols": ""}, "give a list of texts"),
         ({"symbols": []}, "leave it out for all"),
+        ({"symbols": ["BTCUSDT", " "]}, "give a list of texts"),
+        ({"symbols": [None]}, "give a list of texts"),
         ({"sides": iter(())}, "leave it out for all"),
         ({"sides": ["BUY"]}, "give buy or sell"),
     ],
@@ -457,3 +459,11 @@ def test_the_big_scene(opened: Opened, manner: str, orders: int) -> None:
     assert set(found.values()) == {Confirmed.CANCELLED, Confirmed.FILLED, Confirmed.PARTLY_FILLED}
     assert [arrival.status for arrival in sandbox.arrivals].count(429) == 2
     assert [arrival.status for arrival in sandbox.arrivals].count(None) == 1
+
+
+def test_one_pair_in_two_spellings_counts_once(opened: Opened, switch: Switch) -> None:
+    """A pair that is named twice, in whatever letters, is listed once and its orders are sent once."""
+    sandbox = opened(orders=8)
+    report = switch(connected(sandbox), symbols=["BTCUSDT", " btcusdt "])
+    assert {outcome.tries for outcome in report.outcomes} == {1}
+    assert {sandbox.orders[str(one.order.order_id)].symbol for one in report.outcomes} == {"BTCUSDT"}

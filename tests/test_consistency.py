@@ -547,3 +547,34 @@ def test_streamed_and_sent(send: Send, stream: Pieces) -> None:
     body = b'{"orderList":[{"orderId":"1"}]}'
     send(Consistency(exchange), httpx.Request("POST", URL, content=stream(body)))
     assert exchange.sent == [body]
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
+def test_what_python_takes_for_json_and_nobody_else_does(number: str) -> None:
+    """A number that no JSON has is no JSON, wherever it stands."""
+    (found,) = violations_of(f'{{"orderList":[{{"orderId":"1"}}],"x":{number}}}'.encode())
+    assert (found.place, "not JSON" in found.problem) == ("body", True)
+
+
+def test_a_wrong_value_too_deep_to_show() -> None:
+    """A value that is nested as deep as JSON may be read is refused with its place, and not shown."""
+
+    def told(depth: int) -> tuple[Violation, ...]:
+        nested = "[" * depth + "]" * depth
+        return violations_of(f'{{"batchMode":{nested},"orderList":[{{"orderId":"1"}}]}}'.encode())
+
+    places = {(one.place, one.problem) for depth in range(1, 1200) for one in told(depth)}
+    assert {place for place, _ in places} == {"batchMode", "body"}
+    shown = {problem.partition(";")[0] for place, problem in places if place == "batchMode"}
+    assert any(problem.startswith("is [[") for problem in shown)
+
+
+def test_a_value_that_cannot_be_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a value is nested too deep for writing it down, its kind is told instead."""
+
+    def too_deep(*_: object, **__: object) -> str:
+        raise RecursionError
+
+    monkeypatch.setattr(json, "dumps", too_deep)
+    (found,) = violations({"batchMode": [], "orderList": [{"orderId": "1"}]})
+    assert found.problem.startswith("is list;")

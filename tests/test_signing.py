@@ -636,3 +636,15 @@ def test_clock_is_not_learned_from_failure() -> None:
     exchange.error = None
     link.handle_request(httpx.Request("POST", ORIGIN + PATH, content=SINGLE))
     assert exchange.arrived[1].headers["ACCESS-SIGN"] == VECTORS[0][-1]
+
+
+def test_half_a_character_is_no_credential(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A byte of the environment that is no UTF-8 is refused by its name, and no error shows the secret."""
+    monkeypatch.setenv("BITGET_API_KEY", "a-key")
+    monkeypatch.setenv("BITGET_SECRET_KEY", "a-canary\udcff")
+    monkeypatch.setenv("BITGET_PASSPHRASE", "a-passphrase")
+    with pytest.raises(CredentialsError, match="BITGET_SECRET_KEY is not valid text") as caught:
+        Credentials.from_env()
+    stack = traceback.TracebackException.from_exception(caught.value, capture_locals=True).stack
+    shown = [frame.locals for frame in stack if frame.filename != __file__]
+    assert "canary" not in f"{shown} {caught.value!r}"

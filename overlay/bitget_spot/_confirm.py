@@ -129,9 +129,11 @@ class Asker:
         found: list[Order] = []
         while True:
             page = yield from self.ask(module, **arguments, limit=PAGE)
-            found += page
             oldest = str(page[-1].order_id) if len(page) == PAGE else ""
-            if not oldest or oldest == arguments.get("id_less_than"):
+            if oldest and oldest == arguments.get("id_less_than"):
+                return found  # the same page again
+            found += page
+            if not oldest:
                 return found
             arguments["id_less_than"] = oldest
 
@@ -151,7 +153,7 @@ def confirm(asker: Asker, addresses: Iterable[Address], known: dict[Address, Con
     while unsettled:
         found: dict[Address, Order | None] = {}
         for module in (get_unfilled_orders, get_history_orders):
-            yield from _from_pages(asker, module, [one for one in unsettled if one not in found], found)
+            yield from _from_pages(asker, module, [one for one in unsettled if one not in found], found, known)
         before, missing = missing, [one for one in unsettled if one not in found]
         # An order on its way from the one list to the other is found in the next round, a hundred at a time.
         if missing == before or len(missing) < FEW:
@@ -159,7 +161,6 @@ def confirm(asker: Asker, addresses: Iterable[Address], known: dict[Address, Con
                 argument = {"order_id": name} if kind == "orderId" else {"client_oid": name}
                 orders = yield from asker.ask(get_order_info, **argument)
                 known[kind, name] = _meaning(orders[0] if orders else None)
-        known |= {address: _meaning(order) for address, order in found.items()}
         left = [one for one in unsettled if known.get(one, Confirmed.LIVE) is Confirmed.LIVE]
         if len(left) < len(unsettled):
             until, pause = asker.run.clock() + PATIENCE, FIRST_PAUSE
@@ -172,7 +173,11 @@ def confirm(asker: Asker, addresses: Iterable[Address], known: dict[Address, Con
 
 
 def _from_pages(
-    asker: Asker, module: ModuleType, addresses: list[Address], found: dict[Address, Order | None]
+    asker: Asker,
+    module: ModuleType,
+    addresses: list[Address],
+    found: dict[Address, Order | None],
+    known: dict[Address, Confirmed],
 ) -> Steps[None]:
     wanted = set(addresses)
     ids = sorted((int(name) for kind, name in addresses if kind == "orderId" and name.isdecimal()), reverse=True)
@@ -185,6 +190,7 @@ def _from_pages(
         names = [(("orderId", str(one.order_id)), ("clientOid", str(one.client_oid)), one) for one in reversed(page)]
         hits = {one: order for *both, order in names for one in both if one in wanted and one not in found}
         found |= hits
+        known |= {address: _meaning(order) for address, order in hits.items()}
         oldest = str(page[-1].order_id) if len(page) == PAGE else ""
         last = int(oldest) if oldest.isdecimal() else 0
         if start is not None and last >= start:

@@ -104,11 +104,11 @@ class _Switch:
         deadline: float | None,
         on_progress: cancel_orders.Progress | None,
     ) -> _Switch:
-        pairs = _chosen("symbols", symbols)
+        pairs = list(dict.fromkeys(pair.upper() for pair in _chosen("symbols", symbols)))
         chosen = _chosen("sides", sides)
         if unknown := set(chosen) - {"buy", "sell"}:
             raise ValueError(f"sides: there is no {min(unknown)!r}; give buy or sell")
-        return cls(Asker(client, Run.within(deadline)), [pair.upper() for pair in pairs], chosen, on_progress)
+        return cls(Asker(client, Run.within(deadline)), pairs, chosen, on_progress)
 
     def rounds(self) -> Steps[None]:
         """Find and cancel until nothing is left, then ask what became of it all."""
@@ -196,10 +196,11 @@ class _Switch:
 
 
 def _chosen(name: str, given: Iterable[str] | None) -> list[str]:
-    """Answer what was chosen, each once; a choice of nothing may be anything but everything."""
+    """Answer what was chosen; a choice of nothing may be anything but everything."""
     if given is None:
         return []
-    chosen = list(dict.fromkeys([given] if isinstance(given, str) else given))
-    if isinstance(given, str) or not chosen:
+    chosen: list[object] = [] if isinstance(given, str) else list(given)
+    words = [one.strip() for one in chosen if isinstance(one, str)]
+    if not chosen or len(words) < len(chosen) or not all(words):
         raise ValueError(f"{name} is {given!r}; give a list of texts, or leave it out for all")
-    return chosen
+    return words

@@ -271,7 +271,7 @@ class _Ledger:
         try:
             yield from ask(Asker(client, self.run), addresses, self.known)
         except EXPECTED as error:
-            log.warning("asking what became of the orders ended early: %s", error or type(error).__name__)
+            log.warning("asking what became of the orders ended early: %s", str(error) or type(error).__name__)
         finally:
             for target in self._targets():
                 for place in target.places:
