@@ -76,7 +76,7 @@ def test_everything_public_is_exported() -> None:
 
 def test_nothing_names_a_package_registry_or_a_place_on_a_machine() -> None:
     """What is committed says neither where packages come from nor where it was written."""
-    hosts = re.compile(r"index-url|pythonhosted|pypi\.org/simple|registry\.npmjs|(?<![\w.])/(?:home|root|Users)/")
+    hosts = re.compile(r"index[-]url|python[h]osted|pypi[.]org|npm[j]s[.]org|(?<![\w.])/(?:home|root|Users)/")
     kinds = {".py", ".toml", ".txt", ".yaml", ".yml", ".md", ""}
     for path in ROOT.rglob("*"):
         hidden = any(part.startswith(".") and part != ".ci" for part in path.relative_to(ROOT).parts)
