@@ -16,7 +16,7 @@ STORES = ("rate_limit/_shared.py", "rate_limit/_sqlite.py", "rate_limit/_redis.p
 RUN = ("cancel_orders.py", "_plan.py", "_settlement.py", "_report.py", "_warm_up.py")
 AFTER = ("_confirm.py", "cancel_open_orders.py")
 PARTS = {
-    "the chain with its rules": (870, ("*.py", "rate_limit/*.py"), (*STORES, *RUN, *AFTER)),
+    "the chain with its rules": (880, ("*.py", "rate_limit/*.py"), (*STORES, *RUN, *AFTER)),
     "the shared stores": (350, STORES, ()),
     "any number of orders": (450, RUN, ()),
     "what became of them, and the kill switch": (220, AFTER, ()),

@@ -23,6 +23,10 @@ class Line:
             self._bells.append(bell)
         return bell
 
+    def is_empty(self) -> bool:
+        """Tell whether nobody waits."""
+        return not self._bells
+
     def is_first(self, bell: Bell) -> bool:
         """Tell whether it is this one's turn, passing over those whose event loop has ended."""
         with self._lock:

@@ -86,26 +86,33 @@ class Limit(Link):
             yield from moves
 
     def _take(self, budget: str, slot: str, limit: RateLimit, lease: float, trail: Trail) -> Generator[Do, None, None]:
-        line = self._slots.line(budget)
-        bell, asked = line.join(), False
+        line, asked = self._slots.line(budget), False
         try:
-            with trail.run.waking(bell):
-                while True:
-                    wait = limit.period_seconds
-                    _heed_end_of(trail)
-                    if line.is_first(bell):
-                        asked = True
-                        wait = yield from self._slots.take(budget, slot, limit, lease)
-                        if not wait:
-                            return
-                    yield self._pause(bell, min(wait, trail.run.left()))
+            _heed_end_of(trail)
+            if line.is_empty():
+                asked = True
+                if not (yield from self._slots.take(budget, slot, limit, lease)):
+                    return
+            bell = line.join()
+            try:
+                with trail.run.waking(bell):
+                    while True:
+                        wait = limit.period_seconds
+                        _heed_end_of(trail)
+                        # Asked once more after joining: what was settled in between has rung no bell of this one.
+                        if line.is_first(bell):
+                            asked = True
+                            wait = yield from self._slots.take(budget, slot, limit, lease)
+                            if not wait:
+                                return
+                        yield self._pause(bell, min(wait, trail.run.left()))
+            finally:
+                line.leave(bell)
         except BaseException as error:
             if asked:
                 unsent = Settlement(Fate.UNSENT)
                 yield from self._settle(budget, slot, limit, unsent, gone=isinstance(error, GeneratorExit))
             raise
-        finally:
-            line.leave(bell)
 
 
 def _heed_end_of(trail: Trail) -> None:
