@@ -75,7 +75,7 @@ check: lint types check-generated ## everything that must hold before a change l
 	@$(RUN) -m coverage report
 	@$(MAKE) --no-print-directory wheel
 
-full: check ## check, and the longer runs
+full: check bench-cpu bench-stores bench ## check, and the longer runs
 
 clean: ## remove what the targets have made
 	rm -rf $(VENV) .coverage* .mypy_cache .ruff_cache .pytest_cache dist

@@ -7,12 +7,29 @@ A change that breaks a line here breaks the programs of those who import the pac
 from __future__ import annotations
 
 import ssl
+from collections.abc import Sequence
 from typing import assert_type
 
 import httpx
 
-from bitget_spot import ApiError, Credentials, InvalidBatchError, UnreadableAnswerError, Violation, connect
-from bitget_spot.rate_limit import MemorySlots
+from bitget_spot import (
+    ApiError,
+    BitgetError,
+    Confirmed,
+    Credentials,
+    InvalidBatchError,
+    Outcome,
+    Report,
+    Status,
+    UnreadableAnswerError,
+    Violation,
+    cancel_open_orders,
+    cancel_orders,
+    connect,
+    warm_up,
+    warm_up_asyncio,
+)
+from bitget_spot.rate_limit import MemorySlots, RedisSlots, SQLiteSlots
 from bitget_spot_api import Client
 from bitget_spot_api.api.trade import batch_cancel_orders
 from bitget_spot_api.models import (
@@ -47,6 +64,44 @@ body = BatchCancelOrdersRequest(
 assert_type(batch_cancel_orders.sync(client=client, body=body), BatchCancelOrdersResponse | ErrorResponse | None)
 
 
+connect(credentials, slots=SQLiteSlots("slots.sqlite"), tries=3)
+connect(credentials, slots=RedisSlots("redis://127.0.0.1:6379/0"), requests_per_second=60)
+
+orders = [OrderRef(order_id="1"), OrderRef(client_oid="a", symbol="BTCUSDT")]
+assert_type(cancel_orders.plan(orders=iter(orders), symbol="BTCUSDT", batch_size=20), list[BatchCancelOrdersRequest])
+
+
+def progress(outcomes: Sequence[Outcome]) -> None:
+    """What is told of each batch."""
+    assert_type(outcomes[0].order, OrderRef)
+    assert_type(outcomes[0].status, Status)
+    assert_type(outcomes[0].code, str | None)
+    assert_type(outcomes[0].message, str | None)
+    assert_type(outcomes[0].tries, int)
+    assert_type(outcomes[0].confirmed, Confirmed | None)
+
+
+report = cancel_orders.sync(
+    client=client, orders=orders, symbol=None, batch_size=50, deadline=5, on_progress=progress, confirm=True
+)
+assert_type(report, Report)
+assert_type(report.outcomes, tuple[Outcome, ...])
+assert_type(report.counts, dict[Status, int])
+assert_type(report.only(Status.UNKNOWN, Status.NOT_SENT), tuple[Outcome, ...])
+assert_type(report.orders(Status.NOT_SENT), list[OrderRef])
+assert_type(report.remaining_calls, int | None)
+report.raise_for_failures()
+assert_type(cancel_open_orders.sync(client=client, symbols=["BTCUSDT"], sides=["buy"], deadline=60), Report)
+warm_up(client)
+
+
+async def any_number_in_a_task() -> None:
+    """The asynchronous twins answer the same."""
+    await warm_up_asyncio(client)
+    assert_type(await cancel_orders.asyncio(client=client, orders=orders, on_progress=progress), Report)
+    assert_type(await cancel_open_orders.asyncio(client=client, on_progress=progress), Report)
+
+
 async def in_a_task() -> None:
     """The asynchronous twin has the same signature."""
     async with connect(credentials) as entered:
@@ -58,6 +113,7 @@ async def in_a_task() -> None:
 
 def what_went_wrong(error: ApiError, unreadable: UnreadableAnswerError, invalid: InvalidBatchError) -> None:
     """Exceptions carry what programs need as fields."""
+    assert_type(BitgetError().report, Report | None)
     assert_type(error.code, str)
     assert_type(error.message, str)
     assert_type(error.http_status, int)
