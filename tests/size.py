@@ -13,7 +13,7 @@ from pathlib import Path
 
 OVERLAY = Path(__file__).resolve().parent.parent / "overlay" / "bitget_spot"
 STORES = ("rate_limit/_shared.py", "rate_limit/_sqlite.py", "rate_limit/_redis.py")
-RUN = ("cancel_orders.py", "_plan.py", "_settlement.py", "_report.py", "_warm_up.py")
+RUN = ("cancel_orders.py", "_plan.py", "_settlement.py", "_report.py", "_warm_up.py", "_clock.py")
 AFTER = ("_confirm.py", "cancel_open_orders.py")
 PARTS = {
     "the chain with its rules": (880, ("*.py", "rate_limit/*.py"), (*STORES, *RUN, *AFTER)),

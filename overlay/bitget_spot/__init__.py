@@ -7,6 +7,7 @@ orders and tells what became of each.
 """
 
 from bitget_spot import cancel_open_orders, cancel_orders
+from bitget_spot._clock import ClockReading, read_clock, read_clock_asyncio
 from bitget_spot._confirm import Confirmed
 from bitget_spot._connect import connect
 from bitget_spot._report import Outcome, Report, Status
@@ -39,6 +40,7 @@ __all__ = [
     "AuthenticationError",
     "BitgetError",
     "ClockError",
+    "ClockReading",
     "Confirmed",
     "Credentials",
     "CredentialsError",
@@ -62,6 +64,8 @@ __all__ = [
     "cancel_open_orders",
     "cancel_orders",
     "connect",
+    "read_clock",
+    "read_clock_asyncio",
     "warm_up",
     "warm_up_asyncio",
 ]

@@ -1,0 +1,68 @@
+"""The exchange's clock, asked for by itself."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import httpx
+import pytest
+
+from bitget_spot import (
+    ClockReading,
+    Credentials,
+    UnreadableAnswerError,
+    cancel_orders,
+    connect,
+    read_clock,
+    read_clock_asyncio,
+)
+from bitget_spot.sandbox import Sandbox
+from bitget_spot_api import Client
+from bitget_spot_api.models import OrderRef
+
+
+def reading(client: Client, manner: str) -> ClockReading:
+    """Read the clock from a thread or from a task."""
+
+    async def in_task() -> ClockReading:
+        async with client:
+            return await read_clock_asyncio(client)
+
+    return asyncio.run(in_task()) if manner == "asyncio" else read_clock(client)
+
+
+@pytest.mark.parametrize("manner", ["sync", "asyncio"])
+@pytest.mark.parametrize("skew", [0, 120, -3600])
+def test_one_call_measures_offset_and_round_trip(manner: str, skew: int, bitget_sandbox: Sandbox) -> None:
+    """The offset is the exchange's clock less ours, to within the round trip; the key is not needed."""
+    bitget_sandbox.inject(f"clock-skew={skew}")
+    client = connect(Credentials("nobody's", "secret", "passphrase"), base_url=bitget_sandbox.url)
+    with client:
+        told = reading(client, manner)
+    assert 0 < told.round_trip < 5
+    assert abs(told.offset - skew) <= told.round_trip + 0.01
+
+
+def test_it_sets_the_signer_right(bitget_sandbox: Sandbox) -> None:
+    """After it no request is refused for its time, though the clocks are an hour apart."""
+    bitget_sandbox.inject("clock-skew=3600")
+    with connect(bitget_sandbox.credentials, base_url=bitget_sandbox.url, tries=1) as client:
+        read_clock(client)
+        cancel_orders.sync(client=client, orders=[OrderRef(order_id=next(iter(bitget_sandbox.orders)))])
+    assert [arrival.code for arrival in bitget_sandbox.arrivals] == ["00000", "00000"]
+
+
+@pytest.mark.parametrize("data", [None, {}, {"serverTime": None}, {"serverTime": "soon"}, [], "text"])
+def test_an_answer_without_the_time(data: Any) -> None:
+    """An answer that does not tell the time is an unreadable one, not a KeyError."""
+    wire = httpx.MockTransport(lambda _: httpx.Response(200, json={"code": "00000", "data": data}))
+    client = connect(Credentials("a", "b", "c"), transport=wire)
+    with pytest.raises(UnreadableAnswerError, match="without the time"):
+        read_clock(client)
+
+
+def test_a_client_of_another_make() -> None:
+    """A client that `connect` has not made is told so."""
+    with pytest.raises(TypeError, match="connect"):
+        read_clock(Client(base_url="http://127.0.0.1:1"))
