@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,6 +13,10 @@ import pytest
 from bitget_spot import Credentials, connect
 from bitget_spot.sandbox import Sandbox
 from bitget_spot_api import Client
+
+# A shell that runs the tests in its background lets them ignore Ctrl-C, and tests of Ctrl-C would wait for ever.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
