@@ -117,8 +117,11 @@ def test_as_a_process_it_ends_with_ctrl_c_without_a_traceback() -> None:
         lines = [process.stdout.readline() for _ in range(6)]
         url = exports("".join(lines))["BITGET_API_BASE_URL"]
         assert httpx.get(url, trust_env=False).status_code == 404
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=5)
+        try:
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=5)
+        finally:
+            process.kill()  # one that does not end must not be waited for
     assert (process.returncode, errors) == (0, "")
 
 
