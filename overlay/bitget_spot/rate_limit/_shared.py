@@ -25,7 +25,7 @@ from bitget_spot.rate_limit._policy import Log, Settlement
 from bitget_spot.rate_limit._slots import MemorySlots, Slots
 from bitget_spot_api.operations import RateLimit
 
-TIMEOUT: Final = 0.25
+TIMEOUT: Final = 0.5
 """Seconds that a store may take, for connecting and for answering each."""
 PROBE_INTERVAL: Final = 1.0
 """A store that does not answer is asked again so often, in seconds."""
