@@ -144,3 +144,63 @@ def test_budgets_are_shared_by_key_and_origin(answering: Answering) -> None:
         batch_cancel_orders.sync(client=client(key), body=BODY)
     assert sorted(len(log.slots) for log in slots._logs.values()) == [1, 2]
     assert not {"a", "b"} & {word for budget in slots._logs for word in budget.split()}
+
+
+@pytest.mark.parametrize(
+    ("variable", "argument", "demo"),
+    [
+        (None, None, False),
+        ("", None, False),
+        ("0", None, False),
+        (" False ", None, False),
+        ("1", None, True),
+        ("TRUE", None, True),
+        ("yes", None, True),
+        ("1", False, False),
+        ("0", True, True),
+        ("perhaps", True, True),
+    ],
+)
+def test_demo_trading_by_the_environment(  # noqa: PLR0917 - the columns of the table, and what is needed to try them
+    variable: str | None,
+    argument: bool | None,
+    demo: bool,
+    credentials: Credentials,
+    answering: Answering,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """BITGET_DEMO decides where the caller has not."""
+    if variable is None:
+        monkeypatch.delenv("BITGET_DEMO", raising=False)
+    else:
+        monkeypatch.setenv("BITGET_DEMO", variable)
+    wire = answering()
+    connect(credentials, transport=wire, demo=argument).get_httpx_client().get("/api/v2/spot/account/info")
+    (request,) = wire.seen  # type: ignore[attr-defined]
+    assert (request.headers.get("paptrading") == "1") is demo
+
+
+def test_a_demo_variable_that_says_neither_is_refused(
+    credentials: Credentials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slip in BITGET_DEMO never trades live in silence."""
+    monkeypatch.setenv("BITGET_DEMO", "ture")
+    with pytest.raises(ValueError, match="BITGET_DEMO is 'ture': set it to 1 for demo trading, to 0 for live"):
+        connect(credentials)
+
+
+def test_a_broker_s_header(credentials: Credentials, answering: Answering) -> None:
+    """A broker's code travels in the vendor's header, and not without being asked for."""
+    wire = answering()
+    connect(credentials, transport=wire, channel_api_code="a-broker").get_httpx_client().get("/")
+    connect(credentials, transport=wire).get_httpx_client().get("/")
+    codes = [request.headers.get("X-CHANNEL-API-CODE") for request in wire.seen]  # type: ignore[attr-defined]
+    assert codes == ["a-broker", None]
+
+
+@pytest.mark.parametrize("value", ["", " ", "Grüße", "a\nb"])
+@pytest.mark.parametrize(("argument", "header"), [("channel_api_code", "X-CHANNEL-API-CODE"), ("locale", "locale")])
+def test_refuses_what_no_header_can_carry(value: str, argument: str, header: str, credentials: Credentials) -> None:
+    """A header's value that cannot be sent is refused by the header's name, before anything is sent."""
+    with pytest.raises(ValueError, match=f"{header}: .* cannot stand in a header"):
+        connect(credentials, **{argument: value})  # type: ignore[arg-type]  # by name

@@ -1,12 +1,10 @@
-"""The signature, the credentials, the clock, and that no secret is found where it does not belong."""
+"""The signature, the clock, and that no secret is found where it does not belong."""
 
 import asyncio
 import base64
-import copy
 import hashlib
 import hmac
 import json
-import pickle
 import traceback
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from types import FrameType
@@ -17,18 +15,18 @@ import pytest
 from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
+from showing import everything_shown
 
 from bitget_spot import _link
+from bitget_spot._credentials import Credentials
 from bitget_spot._link import Transport
 from bitget_spot._signing import (
-    VARIABLES,
-    Credentials,
     Signing,
     corrected,
     hmac_signature,
     prehash,
 )
-from bitget_spot.errors import CredentialsError, OriginError
+from bitget_spot.errors import OriginError
 from bitget_spot_api.operations import BATCH_CANCEL_ORDERS
 
 ORIGIN = "https://api.bitget.com"
@@ -39,7 +37,6 @@ STAMP = "1659076670000"
 SECRET = "secret"
 PASSPHRASE = "correct-horse-battery"
 KEY = "bg_0123456789abcdef"
-HIDDEN = "hidden-value"
 
 SINGLE = b'{"symbol":"BTCUSDT","batchMode":"single","orderList":[{"orderId":"121211212122"}]}'
 MULTIPLE = (
@@ -357,141 +354,6 @@ def test_same_origin(origin: str, url: str) -> None:
     assert len(exchange.arrived) == 1
 
 
-# The credentials
-
-
-def test_credentials_show_nothing() -> None:
-    """Neither repr nor str nor a format of credentials shows one of them."""
-    credentials = Credentials(f"{HIDDEN}1", f"{HIDDEN}2", f"{HIDDEN}3")
-    for text in (repr(credentials), str(credentials), f"{credentials!r:>99}", f"{[credentials]}"):
-        assert HIDDEN not in text
-        assert "***" in text
-    assert credentials.secret_key == f"{HIDDEN}2"
-
-
-@pytest.mark.parametrize(
-    "duplicate",
-    [
-        *(lambda it, p=p: pickle.dumps(it, p) for p in range(pickle.HIGHEST_PROTOCOL + 1)),
-        copy.copy,
-        copy.deepcopy,
-    ],
-)
-def test_credentials_do_not_travel(duplicate: Callable[[Credentials], object]) -> None:
-    """Credentials refuse to be pickled or copied, and say what to do instead."""
-    with pytest.raises(TypeError, match="from_env") as caught:
-        duplicate(Credentials(HIDDEN, HIDDEN, HIDDEN))
-    assert HIDDEN not in str(caught.value)
-
-
-def test_credentials_do_not_change() -> None:
-    """Credentials are compared by value and cannot be changed."""
-    credentials = Credentials("a", "b", "c")
-    assert credentials == Credentials("a", "b", "c") != Credentials("a", "b", "d")
-    with pytest.raises(AttributeError):
-        credentials.api_key = "other"  # type: ignore[misc]  # what is to be refused
-
-
-UNUSABLE: list[tuple[str, Any, str]] = [
-    ("none", None, "missing or blank"),
-    ("empty", "", "missing or blank"),
-    ("blank", " \t", "missing or blank"),
-    ("space before", f" {HIDDEN}", "white space"),
-    ("newline after", f"{HIDDEN}\n", "white space"),
-    ("not text", HIDDEN.encode(), "not text"),
-]
-UNSENDABLE: list[tuple[str, Any, str]] = [
-    ("newline inside", f"{HIDDEN}\n{HIDDEN}", "no HTTP header can carry"),
-    ("zero byte", f"{HIDDEN}\0", "no HTTP header can carry"),
-    ("not ASCII", f"{HIDDEN}ü", "no HTTP header can carry"),
-]
-ARGUMENTS = [(name, row) for name in VARIABLES for row in (*UNUSABLE, *(() if name == "secret_key" else UNSENDABLE))]
-
-
-def everything_shown(error: BaseException) -> str:
-    """Format an exception as error trackers do: with its arguments, its context and the locals of every frame."""
-    shown = traceback.TracebackException.from_exception(error, capture_locals=True)
-    return "".join(shown.format()) + repr(error) + repr(vars(error))
-
-
-def made(values: Iterator[Any]) -> CredentialsError:
-    """Make credentials that are refused, without a local that holds them, and answer the refusal."""
-    try:
-        Credentials(*values)
-    except CredentialsError as error:
-        return error
-    raise AssertionError("not refused")
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "problem"),
-    [(name, value, problem) for name, (_, value, problem) in ARGUMENTS],
-    ids=[f"{name}-{row[0]}" for name, row in ARGUMENTS],
-)
-def test_unusable(name: str, value: Any, problem: str) -> None:
-    """A credential that cannot be used is named with its problem; no value is shown, nor by any frame's locals."""
-    values = iter([value if each == name else f"{HIDDEN}-of-{each}" for each in VARIABLES])
-    error = made(values)
-    assert str(error).startswith(f"{name} ")
-    assert problem in str(error)
-    assert len(error.args) == 1
-    assert ";" not in str(error)
-    assert HIDDEN not in everything_shown(error)
-
-
-def test_all_unusable_at_once() -> None:
-    """One error names every credential that cannot be used."""
-    error = made(iter([f"{HIDDEN}ü", "", f" {HIDDEN}"]))
-    assert [part.split()[0] for part in str(error).split("; ")] == list(VARIABLES)
-    assert HIDDEN not in everything_shown(error)
-
-
-def from_environment() -> CredentialsError:
-    """Read credentials that are refused, and answer the refusal."""
-    try:
-        Credentials.from_env()
-    except CredentialsError as error:
-        return error
-    raise AssertionError("not refused")
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "problem"),
-    [(name, row[1], row[2]) for name, row in ARGUMENTS if row[0] not in ("not text", "zero byte")],
-)
-def test_unusable_variable(monkeypatch: pytest.MonkeyPatch, name: str, value: str | None, problem: str) -> None:
-    """A variable that is missing or cannot be used is named with its problem; no value is shown."""
-    for each, variable in VARIABLES.items():
-        monkeypatch.setenv(variable, f"{HIDDEN}-of-{each}")
-    if value is None:
-        monkeypatch.delenv(VARIABLES[name])
-    else:
-        monkeypatch.setenv(VARIABLES[name], value)
-    error = from_environment()
-    assert str(error).startswith(f"the variable {VARIABLES[name]} ")
-    assert problem in str(error)
-    assert str(error).count("BITGET_") == 1
-    assert HIDDEN not in everything_shown(error)
-
-
-def test_all_variables_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One error names every variable that is missing."""
-    for variable in VARIABLES.values():
-        monkeypatch.delenv(variable, raising=False)
-    with pytest.raises(CredentialsError) as caught:
-        Credentials.from_env()
-    for variable in ("BITGET_API_KEY", "BITGET_SECRET_KEY", "BITGET_PASSPHRASE"):
-        assert f"{variable} is missing" in str(caught.value)
-
-
-def test_from_env(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The variables of the vendor's own tools are read."""
-    monkeypatch.setenv("BITGET_API_KEY", "key")
-    monkeypatch.setenv("BITGET_SECRET_KEY", "Schlüssel")
-    monkeypatch.setenv("BITGET_PASSPHRASE", "words with spaces")
-    assert Credentials.from_env() == Credentials("key", "Schlüssel", "words with spaces")
-
-
 # The clock
 
 SECONDS = st.floats(-1e5, 1e5)
@@ -636,15 +498,3 @@ def test_clock_is_not_learned_from_failure() -> None:
     exchange.error = None
     link.handle_request(httpx.Request("POST", ORIGIN + PATH, content=SINGLE))
     assert exchange.arrived[1].headers["ACCESS-SIGN"] == VECTORS[0][-1]
-
-
-def test_half_a_character_is_no_credential(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A byte of the environment that is no UTF-8 is refused by its name, and no error shows the secret."""
-    monkeypatch.setenv("BITGET_API_KEY", "a-key")
-    monkeypatch.setenv("BITGET_SECRET_KEY", "a-canary\udcff")
-    monkeypatch.setenv("BITGET_PASSPHRASE", "a-passphrase")
-    with pytest.raises(CredentialsError, match="BITGET_SECRET_KEY is not valid text") as caught:
-        Credentials.from_env()
-    stack = traceback.TracebackException.from_exception(caught.value, capture_locals=True).stack
-    shown = [frame.locals for frame in stack if frame.filename != __file__]
-    assert "canary" not in f"{shown} {caught.value!r}"

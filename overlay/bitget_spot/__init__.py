@@ -10,8 +10,8 @@ from bitget_spot import cancel_open_orders, cancel_orders
 from bitget_spot._clock import ClockReading, read_clock, read_clock_asyncio
 from bitget_spot._confirm import Confirmed
 from bitget_spot._connect import connect
+from bitget_spot._credentials import Credentials
 from bitget_spot._report import Outcome, Report, Status
-from bitget_spot._signing import Credentials
 from bitget_spot._warm_up import warm_up, warm_up_asyncio
 from bitget_spot.errors import (
     ApiError,

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+import os
 import ssl
 from collections.abc import Mapping
 from typing import Final, Self
@@ -24,10 +25,11 @@ import httpx
 from attrs import evolve
 
 from bitget_spot._consistency import Consistency
+from bitget_spot._credentials import Credentials
 from bitget_spot._link import Link
 from bitget_spot._refusals import Refusals
 from bitget_spot._retry import TRIES, Retry
-from bitget_spot._signing import Credentials, Signing
+from bitget_spot._signing import Signing
 from bitget_spot._wire import Wire
 from bitget_spot.errors import OriginError
 from bitget_spot.rate_limit._link import Limit
@@ -42,6 +44,7 @@ from bitget_spot_api.operations import (
 )
 
 TIMEOUT: Final = httpx.Timeout(10, connect=5)
+SAID: Final = dict.fromkeys(("1", "true", "yes", "on"), True) | dict.fromkeys(("", "0", "false", "no", "off"), False)
 _process_slots: Final = MemorySlots()
 
 
@@ -53,7 +56,8 @@ def connect(
     slots: Slots | None = None,
     requests_per_second: float | Mapping[str, float] | None = None,
     tries: int = TRIES,
-    demo: bool = False,
+    demo: bool | None = None,
+    channel_api_code: str | None = None,
     locale: str = "en-US",
     verify: ssl.SSLContext | bool = True,
     proxy: str | None = None,
@@ -74,7 +78,8 @@ def connect(
         requests_per_second: Another limit than the document's for the batch cancel, or a mapping by operation id.
         tries: How often a request is sent at the most, the first time included; only what is safe to repeat is
             repeated, and only where the failure may pass.
-        demo: Trade on the demo account; needs a demo key.
+        demo: Trade on the demo account; needs a demo key. `None` heeds the variable BITGET_DEMO.
+        channel_api_code: A broker's code, sent as X-CHANNEL-API-CODE.
         locale: The language of the exchange's messages.
         verify: As httpx takes it.
         proxy: The address of a proxy; those of the environment are not used.
@@ -82,13 +87,19 @@ def connect(
 
     Raises:
         OriginError: `base_url` is not an origin that may see a signature.
-        ValueError: A limit that is below one request a period, or for an operation that the document lacks.
+        ValueError: A limit that is below one request a period, or for an operation that the document lacks; a
+            BITGET_DEMO that is neither yes nor no; a header's value that no header can carry.
 
     """
     origin = _checked(base_url)
     headers = {"Content-Type": "application/json", "locale": locale}
-    if demo:
+    if channel_api_code is not None:
+        headers["X-CHANNEL-API-CODE"] = channel_api_code
+    if demo or (demo is None and _demo_variable()):
         headers["paptrading"] = "1"
+    for name, value in headers.items():
+        if not (value.strip() and value.isascii() and value.isprintable()):
+            raise ValueError(f"{name}: {value!r} cannot stand in a header; give printable ASCII text")
     account = hashlib.sha256(credentials.api_key.encode()).hexdigest()[:32]
     # Two origins are two exchanges, live and sandbox; whoever names a store says that they are one.
     shared_by = f"{origin} {account}" if slots is None else account
@@ -169,6 +180,13 @@ def _checked(base_url: str) -> httpx.URL:
     if url.scheme == "http" and not _is_loopback(url.host):
         raise OriginError(f"http://{url.host} would carry the passphrase in the clear: use https")
     return url
+
+
+def _demo_variable() -> bool:
+    told = os.environ.get("BITGET_DEMO", "")
+    if told.strip().lower() not in SAID:
+        raise ValueError(f"BITGET_DEMO is {told!r}: set it to 1 for demo trading, to 0 for live trading")
+    return SAID[told.strip().lower()]
 
 
 def _is_loopback(host: str) -> bool:

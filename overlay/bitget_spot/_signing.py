@@ -9,99 +9,22 @@ from __future__ import annotations
 
 import base64
 import hmac
-import os
 import re
 import time
 from collections.abc import Callable, Mapping
-from typing import Final, NoReturn, Self
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlencode
 
 import httpx
-from attrs import field, frozen
 
+from bitget_spot._credentials import Credentials
 from bitget_spot._link import Flow, Link, Transport, body_of, operation_of
-from bitget_spot.errors import CredentialsError, OriginError
+from bitget_spot.errors import OriginError
 
-VARIABLES: Final = {
-    "api_key": "BITGET_API_KEY",
-    "secret_key": "BITGET_SECRET_KEY",
-    "passphrase": "BITGET_PASSPHRASE",
-}
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
 REQUEST_TIME: Final = re.compile(rb'"requestTime"\s*:\s*"?(\d{13})\b')
-
-
-@frozen(init=False, repr=False)
-class Credentials:
-    """
-    An API key with its secret and passphrase; shows none of them, and does not pickle.
-
-    Attributes:
-        api_key: The key.
-        secret_key: The HMAC secret, as the exchange gave it.
-        passphrase: The words chosen with the key.
-
-    Raises:
-        CredentialsError: One is missing or blank, has white space around it, or cannot stand in a header.
-
-    """
-
-    api_key: str = field()
-    secret_key: str = field()
-    passphrase: str = field()
-
-    def __init__(self, api_key: str, secret_key: str, passphrase: str) -> None:
-        given = {"api_key": api_key, "secret_key": secret_key, "passphrase": passphrase}
-        problems = [problem for name in given if (problem := _problem(name, given[name]))]
-        if problems:
-            # Tracebacks may be formatted with their locals.
-            del given, api_key, secret_key, passphrase
-            raise CredentialsError("; ".join(problems))
-        self.__attrs_init__(api_key, secret_key, passphrase)
-
-    @classmethod
-    def from_env(cls) -> Self:
-        """
-        Read BITGET_API_KEY, BITGET_SECRET_KEY and BITGET_PASSPHRASE, as the vendor's own tools name them.
-
-        Raises:
-            CredentialsError: Names every variable that is missing or cannot be used.
-
-        """
-        problems = [
-            problem
-            for name, variable in VARIABLES.items()
-            if (problem := _problem(name, os.environ.get(variable), f"the variable {variable}"))
-        ]
-        if problems:
-            raise CredentialsError("; ".join(problems))
-        return cls(*(os.environ[variable] for variable in VARIABLES.values()))
-
-    def __repr__(self) -> str:
-        return "Credentials(api_key=***, secret_key=***, passphrase=***)"
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("Credentials do not pickle: read them where they are used, with Credentials.from_env()")
-
-
-def _problem(name: str, value: object, shown: str = "") -> str | None:
-    shown = shown or name
-    if value is None or (isinstance(value, str) and not value.strip()):
-        return f"{shown} is missing or blank: set it"
-    if not isinstance(value, str):
-        return f"{shown} is not text: give it as str"
-    if value != value.strip():
-        return f"{shown} has white space around it: remove it"
-    if not _encodes(value):
-        return f"{shown} is not valid text: copy it again"
-    # The secret is never sent; the others travel as header values.
-    if name != "secret_key" and not (value.isascii() and value.isprintable()):
-        return f"{shown} has characters that no HTTP header can carry: copy it again"
-    return None
-
-
-def _encodes(value: str) -> bool:
-    # A byte of the environment that is no UTF-8 arrives as half a surrogate pair.
-    return value == value.encode(errors="replace").decode()
 
 
 def prehash(timestamp: str, method: str, path: str, query: str, body: bytes) -> bytes:
@@ -122,6 +45,14 @@ def prehash(timestamp: str, method: str, path: str, query: str, body: bytes) -> 
 def hmac_signature(secret_key: str, message: bytes) -> str:
     """Sign with HMAC-SHA256, the secret taken as UTF-8 text, and answer padded base64 (44 characters)."""
     return base64.b64encode(hmac.digest(secret_key.encode(), message, "sha256")).decode()
+
+
+def rsa_signature(rsa_key: RSAPrivateKey, message: bytes) -> str:
+    """Sign with RSASSA-PKCS1-v1_5 and SHA-256, and answer base64; needs the extra `rsa`."""
+    from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15  # noqa: PLC0415 - an extra
+    from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415 - as above
+
+    return base64.b64encode(rsa_key.sign(message, PKCS1v15(), SHA256())).decode()
 
 
 def corrected(offset: float, sent: float, received: float, server: float) -> float:
@@ -196,9 +127,14 @@ class Signing(Link):
             timestamp = str(int((now + self._offset) * 1000))
             path = url.raw_path.decode().partition("?")[0]
             message = prehash(timestamp, request.method, path, query, body)
-            headers["ACCESS-KEY"] = self._credentials.api_key
-            headers["ACCESS-SIGN"] = hmac_signature(self._credentials.secret_key, message)
-            headers["ACCESS-PASSPHRASE"] = self._credentials.passphrase
+            holder = self._credentials
+            headers["ACCESS-KEY"] = holder.api_key
+            headers["ACCESS-SIGN"] = (
+                rsa_signature(holder.rsa_key, message)
+                if holder.rsa_key is not None
+                else hmac_signature(holder.secret_key, message)
+            )
+            headers["ACCESS-PASSPHRASE"] = holder.passphrase
             headers["ACCESS-TIMESTAMP"] = timestamp
         theirs = [pair for pair in request.headers.raw if not pair[0].lower().startswith(b"access-")]
         ours = [(name.encode(), value.encode()) for name, value in headers.items()]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Sequence
+from pathlib import Path
 from typing import assert_type
 
 import httpx
@@ -41,6 +42,7 @@ from bitget_spot_api.models import (
 
 credentials = Credentials("key", "secret", "passphrase")
 assert_type(Credentials.from_env(), Credentials)
+Credentials("key", Path("private-key.pem"), "passphrase", secret_key_password="words")
 
 client = connect(credentials)
 assert_type(client, Client)
@@ -51,6 +53,7 @@ connect(
     slots=MemorySlots(),
     requests_per_second={"batchCancelOrders": 60},
     demo=True,
+    channel_api_code="a-broker",
     locale="zh-CN",
     verify=ssl.create_default_context(),
     proxy="http://127.0.0.1:3128",
