@@ -25,7 +25,8 @@ from bitget_spot import (
     cancel_orders,
     connect,
 )
-from bitget_spot._confirm import PAGE, Asker, Steps, drive, drive_in_task
+from bitget_spot._confirm import PAGE, Asker
+from bitget_spot._link import Steps, drive, drive_in_task
 from bitget_spot._run import Run
 from bitget_spot.rate_limit import MemorySlots, _policy
 from bitget_spot.sandbox import Sandbox, _exchange

@@ -36,11 +36,9 @@ from bitget_spot._confirm import (
     PATIENCE,
     Address,
     Asker,
-    Steps,
     confirm,
-    drive,
-    drive_in_task,
 )
+from bitget_spot._link import Steps, drive, drive_in_task
 from bitget_spot._run import Run
 from bitget_spot.rate_limit import MemorySlots
 from bitget_spot.sandbox import Order as Booked

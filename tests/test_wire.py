@@ -41,7 +41,7 @@ def test_three_loops_one_after_another(bitget_sandbox: Sandbox, client: Client) 
     for order_id in list(bitget_sandbox.orders)[:3]:
         assert asyncio.run(cancel_in_task(client, order_id))
     wire = _wire(client)
-    assert len(wire._loops) == 1
+    assert len(wire._loops._kept) == 1
 
 
 def test_two_loops_side_by_side(bitget_sandbox: Sandbox, client: Client) -> None:
@@ -72,8 +72,8 @@ def test_async_with_leaves_nothing_of_its_loop_open(bitget_sandbox: Sandbox) -> 
         for _ in range(2):
             async with client:
                 assert await cancel_in_task(client, next(ids))
-                assert len(_wire(client)._loops) == 1
-            assert not _wire(client)._loops
+                assert len(_wire(client)._loops._kept) == 1
+            assert not _wire(client)._loops._kept
 
     asyncio.run(twice())
     asyncio.run(twice())

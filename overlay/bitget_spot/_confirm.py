@@ -7,20 +7,20 @@ through before the finished ones, so that none slips from the one list to the ot
 is in neither is asked for by itself. Whoever is still open is asked again later, for a cancel is carried out some time
 after it was accepted.
 
-The rule is written once, as a generator of `Do` steps; `drive` and `drive_in_task` run it for threads and tasks.
+The rule is written once, as a generator of `Do` steps, which `_link.drive` and `drive_in_task` run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Iterable
 from enum import StrEnum
 from types import ModuleType
-from typing import Any, Final, TypeVar
+from typing import Final
 
 from attrs import frozen
 
 from bitget_spot._bell import Bell
-from bitget_spot._link import Do
+from bitget_spot._link import Do, Steps
 from bitget_spot._run import TRAIL, Run, Trail
 from bitget_spot_api import Client
 from bitget_spot_api.api.trade import get_history_orders, get_order_info, get_unfilled_orders
@@ -35,7 +35,6 @@ FEW: Final = 5
 PATIENCE: Final = 10.0
 """Seconds without any change after which the orders that are still open are called so."""
 
-T = TypeVar("T")
 Address = tuple[str, str]
 
 
@@ -52,41 +51,6 @@ class Confirmed(StrEnum):
     """It is still open."""
     NOT_FOUND = "not_found"
     """The exchange does not know it, or no longer."""
-
-
-Steps = Generator[Do, Any, T]
-
-
-def drive(steps: Steps[T]) -> T:
-    """Run steps in this thread."""
-    try:
-        step = next(steps)
-        while True:
-            try:
-                came = step.sync()
-            except BaseException as error:  # noqa: BLE001 - the steps raise it on
-                step = steps.throw(error)
-            else:
-                step = steps.send(came)
-    except StopIteration as done:
-        value: T = done.value
-        return value
-
-
-async def drive_in_task(steps: Steps[T]) -> T:
-    """Run steps in this task."""
-    try:
-        step = next(steps)
-        while True:
-            try:
-                came = await step.asyncio()
-            except BaseException as error:  # noqa: BLE001 - the steps raise it on
-                step = steps.throw(error)
-            else:
-                step = steps.send(came)
-    except StopIteration as done:
-        value: T = done.value
-        return value
 
 
 @frozen

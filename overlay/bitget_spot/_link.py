@@ -3,13 +3,14 @@ What every link of the chain is: a transport around the next one, written once f
 
 A link's rule is a generator, `flow`, in the manner of `httpx.Auth.auth_flow`: it yields the request it wants sent
 and is resumed with the answer, or with the exception that came instead, at that very place; what it returns is the
-answer. Where it has to wait or read it yields a `Do`. The two shells below are all that knows of sync and async.
+answer. Where it has to wait or read it yields a `Do`. The two shells below, `drive` and `drive_in_task`, are all that
+knows of sync and async.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 from attrs import frozen
@@ -25,7 +26,60 @@ class Do:
     asyncio: Callable[[], Awaitable[Any]]
 
 
+T = TypeVar("T")
+Steps = Generator[Do, Any, T]
 Flow = Generator[httpx.Request | Do, Any, httpx.Response]
+
+
+def _nothing_to_send(request: httpx.Request) -> Any:  # noqa: ANN401 - never answers
+    raise NotImplementedError
+
+
+def drive(
+    steps: Generator[httpx.Request | Do, Any, T], send: Callable[[httpx.Request], object] = _nothing_to_send
+) -> T:
+    """Run steps in this thread; what they raise, or come to, is the answer."""
+    error: BaseException | None = None
+    try:
+        step = next(steps)
+        while True:
+            error = answer = None
+            try:
+                answer = step.sync() if isinstance(step, Do) else send(step)
+            except BaseException as caught:  # noqa: BLE001 - the steps raise it on
+                error = caught
+            # A traceback must not find a signed request among the locals of this frame.
+            del step
+            # Outside the except clause, so that an error keeps the context it arose in.
+            step = steps.send(answer) if error is None else steps.throw(error)
+    except StopIteration as done:
+        value: T = done.value
+        return value
+    finally:
+        error = None  # its traceback holds this frame: a cycle otherwise
+
+
+async def drive_in_task(
+    steps: Generator[httpx.Request | Do, Any, T],
+    send: Callable[[httpx.Request], Awaitable[object]] = _nothing_to_send,
+) -> T:
+    """Run steps in this task; in all else as `drive`."""
+    error: BaseException | None = None
+    try:
+        step = next(steps)
+        while True:
+            error = answer = None
+            try:
+                answer = await (step.asyncio() if isinstance(step, Do) else send(step))
+            except BaseException as caught:  # noqa: BLE001 - the steps raise it on
+                error = caught
+            del step
+            step = steps.send(answer) if error is None else steps.throw(error)
+    except StopIteration as done:
+        value: T = done.value
+        return value
+    finally:
+        error = None
 
 
 def operation_of(request: httpx.Request) -> Operation | None:
@@ -60,46 +114,10 @@ class Link(Transport):
         raise NotImplementedError
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        flow = self.flow(request)
-        error: BaseException | None = None
-        try:
-            step = next(flow)
-            while True:
-                error = answer = None
-                try:
-                    answer = step.sync() if isinstance(step, Do) else self.following.handle_request(step)
-                except BaseException as caught:  # noqa: BLE001 - the flow raises it on
-                    error = caught
-                # A traceback must not find a signed request among the locals of this frame.
-                del step
-                # Outside the except clause, so that an error keeps the context it arose in.
-                step = flow.send(answer) if error is None else flow.throw(error)
-        except StopIteration as done:
-            response: httpx.Response = done.value
-            return response
-        finally:
-            error = None  # its traceback holds this frame: a cycle otherwise
+        return drive(self.flow(request), self.following.handle_request)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        flow = self.flow(request)
-        error: BaseException | None = None
-        try:
-            step = next(flow)
-            while True:
-                error = answer = None
-                try:
-                    answer = await (
-                        step.asyncio() if isinstance(step, Do) else self.following.handle_async_request(step)
-                    )
-                except BaseException as caught:  # noqa: BLE001 - the flow raises it on
-                    error = caught
-                del step
-                step = flow.send(answer) if error is None else flow.throw(error)
-        except StopIteration as done:
-            response: httpx.Response = done.value
-            return response
-        finally:
-            error = None
+        return await drive_in_task(self.flow(request), self.following.handle_async_request)
 
     def close(self) -> None:
         self.following.close()

@@ -1,23 +1,18 @@
-"""
-The end of the chain: httpx's own transports, one for threads and one for each running event loop.
-
-A kept connection belongs to the loop that opened it. So every loop has a transport of its own, held by an
-asynchronous generator: a loop that shuts down finishes its generators, and this one closes the connections.
-"""
+"""The end of the chain: httpx's own transports, one for threads and one for each running event loop."""
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, Final, cast
 
 import httpx
 
 from bitget_spot._link import Transport
+from bitget_spot._loops import PerLoop
 from bitget_spot.errors import UnreadableAnswerError
 
 # An exchange's client is idle most of the time and then wanted at once: connections are kept for minutes, not for
@@ -69,7 +64,7 @@ class Wire(Transport):
         self._given = transport
         self._lock = threading.Lock()
         self._threads: httpx.HTTPTransport | None = None
-        self._loops: dict[asyncio.AbstractEventLoop, tuple[httpx.AsyncHTTPTransport, AsyncGenerator[None]]] = {}
+        self._loops = PerLoop(lambda: httpx.AsyncHTTPTransport(**self._settings))
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         transport = self._given or self._for_threads()
@@ -93,7 +88,7 @@ class Wire(Transport):
         return response
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        transport = self._given or await self._for_this_loop()
+        transport = self._given or await self._loops.get()
         watch, theirs = self._traced(request)
 
         async def trace(event: str, info: Mapping[str, Any]) -> None:
@@ -126,9 +121,7 @@ class Wire(Transport):
         """Close what the running loop has opened; other loops keep theirs."""
         if isinstance(self._given, httpx.AsyncBaseTransport):
             await self._given.aclose()
-        _, guard = self._loops.pop(asyncio.get_running_loop(), (None, None))
-        if guard is not None:
-            await guard.aclose()
+        await self._loops.aclose()
 
     def _traced(self, request: httpx.Request) -> tuple[Watch, Callable[..., Any] | None]:
         watch = request.extensions.get(WATCH) or Watch(time.monotonic)
@@ -141,25 +134,6 @@ class Wire(Transport):
             if self._threads is None:
                 self._threads = httpx.HTTPTransport(**self._settings)
             return self._threads
-
-    async def _for_this_loop(self) -> httpx.AsyncHTTPTransport:
-        loop = asyncio.get_running_loop()
-        if loop not in self._loops:
-            with self._lock:
-                for ended in [loop for loop in self._loops if loop.is_closed()]:
-                    del self._loops[ended]
-                transport = httpx.AsyncHTTPTransport(**self._settings)
-            guard = _kept_open(transport)
-            await anext(guard)
-            self._loops[loop] = transport, guard
-        return self._loops[loop][0]
-
-
-async def _kept_open(transport: httpx.AsyncHTTPTransport) -> AsyncGenerator[None]:
-    try:
-        yield
-    finally:
-        await transport.aclose()
 
 
 def _undecoded(response: httpx.Response) -> UnreadableAnswerError:

@@ -16,8 +16,8 @@ from typing import Final
 from attrs import define, evolve, field
 
 from bitget_spot import cancel_orders
-from bitget_spot._confirm import FIRST_PAUSE, Address, Asker, Confirmed, Steps, confirm, drive, drive_in_task
-from bitget_spot._link import Do
+from bitget_spot._confirm import FIRST_PAUSE, Address, Asker, Confirmed, confirm
+from bitget_spot._link import Do, Steps, drive, drive_in_task
 from bitget_spot._report import Outcome, Report, Status
 from bitget_spot._run import Halted, Run
 from bitget_spot.errors import DeadlineExceeded

@@ -29,9 +29,10 @@ from typing import Any, Final
 import httpx
 from attrs import define, evolve, field
 
-from bitget_spot._confirm import Address, Asker, Confirmed, Steps, drive, drive_in_task
+from bitget_spot._confirm import Address, Asker, Confirmed
 from bitget_spot._confirm import confirm as ask
 from bitget_spot._connect import limit_of
+from bitget_spot._link import Steps, drive, drive_in_task
 from bitget_spot._plan import Batch, Target, batches
 from bitget_spot._report import Outcome, Report, Status
 from bitget_spot._run import TRAIL, Halted, Run, Trail

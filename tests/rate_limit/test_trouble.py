@@ -463,7 +463,7 @@ def test_a_loop_s_connections_end_with_it(shared_valkey: str) -> None:
     with RedisSlots(shared_valkey) as slots:
         for _ in range(2):
             Budget(slots, "tasks", "loops").take("a")
-        assert len(slots._loops) == 1  # the one that has ended is dropped by the next
+        assert len(slots._loops._kept) == 1  # the one that has ended is dropped by the next
 
         async def twice() -> None:
             for _ in range(2):

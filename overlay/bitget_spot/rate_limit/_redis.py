@@ -9,15 +9,15 @@ until none can be.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import threading
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
 from bitget_spot._link import Do
+from bitget_spot._loops import PerLoop
 from bitget_spot.rate_limit import _policy
 from bitget_spot.rate_limit._shared import TIMEOUT, Move, SharedSlots
 
@@ -78,7 +78,7 @@ class RedisSlots(SharedSlots):
         self._seen: set[str] = set()
         self._lock = threading.Lock()
         self._threads: _Client = None
-        self._loops: dict[asyncio.AbstractEventLoop, tuple[_Client, AsyncGenerator[None]]] = {}
+        self._loops: PerLoop[_Client] = PerLoop(lambda: self._opened(self._redis.asyncio))
 
     def __repr__(self) -> str:
         return f"RedisSlots({self._address!r})"
@@ -91,9 +91,7 @@ class RedisSlots(SharedSlots):
 
     async def aclose(self) -> None:
         """Close what the running loop has opened; other loops keep theirs."""
-        _, guard = self._loops.pop(asyncio.get_running_loop(), (None, None))
-        if guard is not None:
-            await guard.aclose()
+        await self._loops.aclose()
 
     def _step(self, key: str, move: Move) -> Do:
         arguments = (1, key, *self._arguments(move), "1" if key in self._seen else "")
@@ -111,7 +109,7 @@ class RedisSlots(SharedSlots):
                 return answer(client.eval(SCRIPT, *arguments))
 
         async def step_in_task() -> tuple[float, int]:
-            client = await self._for_this_loop()
+            client = await self._loops.get()
             try:
                 return answer(await client.evalsha(DIGEST, *arguments))
             except self._redis.exceptions.NoScriptError:
@@ -132,30 +130,11 @@ class RedisSlots(SharedSlots):
                 self._threads = self._opened(self._redis)
             return self._threads
 
-    async def _for_this_loop(self) -> _Client:
-        loop = asyncio.get_running_loop()
-        if loop not in self._loops:
-            with self._lock:
-                for ended in [loop for loop in self._loops if loop.is_closed()]:
-                    del self._loops[ended]
-            client = self._opened(self._redis.asyncio)
-            guard = _kept_open(client)
-            self._loops[loop] = client, guard
-            await anext(guard)
-        return self._loops[loop][0]
-
     def _opened(self, module: _Client) -> _Client:
         # What has been cut since its last use is opened again at once; what does not answer in time is not asked twice.
         retry = module.retry.Retry(self._redis.backoff.NoBackoff(), 1, (self._redis.exceptions.ConnectionError,))
         kind = module.cluster.RedisCluster if self._cluster else module.Redis
         return kind.from_url(self._url, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT, retry=retry)
-
-
-async def _kept_open(client: _Client) -> AsyncGenerator[None]:
-    try:
-        yield
-    finally:
-        await client.aclose()
 
 
 def _address(url: str) -> str:
