@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 PIP := $(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test generate check-generated lint format types wheel check-docs diff-api bench bench-stores bench-cpu check full clean
+.PHONY: help demo test generate check-generated lint format types wheel check-docs diff-api bench bench-stores bench-cpu docs audit check full clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 \t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -65,6 +65,15 @@ bench-stores: $(READY) ## what a slot costs in memory, SQLite and Redis
 
 bench-cpu: $(READY) ## what the chain costs, as a ratio to the same call over nothing but a signature
 	@$(RUN) tests/benchmarks/cpu.py
+
+docs: $(READY) ## build the site: docs/_build/html/index.html
+	@$(RUN) -m sphinx -W --keep-going -n -q -b html docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
+# Needs the internet: it asks a database of known holes.
+audit: $(READY) ## look for known holes in what the set-up installs
+	@$(PIP) --group audit
+	@$(RUN) -m pip_audit --strict --disable-pip --no-deps --requirement constraints.txt
 
 # By coverage itself, not by pytest's plugin: the package is imported before that would begin to look.
 check: lint types check-generated ## everything that must hold before a change lands
