@@ -15,13 +15,15 @@ OVERLAY = Path(__file__).resolve().parent.parent / "overlay" / "bitget_spot"
 STORES = ("rate_limit/_shared.py", "rate_limit/_sqlite.py", "rate_limit/_redis.py")
 RUN = ("cancel_orders.py", "_plan.py", "_settlement.py", "_report.py", "_warm_up.py", "_clock.py")
 KEYS = ("_credentials.py",)
+COMMANDS = ("__main__.py", "_cli/*.py")
 AFTER = ("_confirm.py", "cancel_open_orders.py")
 PARTS = {
-    "the chain with its rules": (880, ("*.py", "rate_limit/*.py"), (*STORES, *RUN, *AFTER, *KEYS)),
+    "the chain with its rules": (880, ("*.py", "rate_limit/*.py"), (*STORES, *RUN, *AFTER, *KEYS, "__main__.py")),
     "the keys": (100, KEYS, ()),
     "the shared stores": (350, STORES, ()),
     "any number of orders": (450, RUN, ()),
     "what became of them, and the kill switch": (220, AFTER, ()),
+    "the command line": (400, COMMANDS, ()),
     "the page check": (400, ("../../openapi/check_docs.py",), ()),
     "the sandbox": (620, ("sandbox/*.py",), ()),
 }

@@ -77,8 +77,8 @@ def test_everything_public_is_exported() -> None:
 def test_nothing_names_a_package_registry_or_a_place_on_a_machine() -> None:
     """What is committed says neither where packages come from nor where it was written."""
     hosts = re.compile(r"index[-]url|python[h]osted|pypi[.]org|npm[j]s[.]org|(?<![\w.])/(?:home|root|Users)/")
-    kinds = {".py", ".toml", ".txt", ".yaml", ".yml", ".md", ""}
+    kinds = {".py", ".toml", ".txt", ".yaml", ".yml", ".md", ".json", ".svg", ".cjs", ""}
     for path in ROOT.rglob("*"):
-        hidden = any(part.startswith(".") and part != ".ci" for part in path.relative_to(ROOT).parts)
+        hidden = any(part.startswith(".") and part not in (".ci", ".github") for part in path.relative_to(ROOT).parts) or "_build" in path.parts
         if path.is_file() and not hidden and path.suffix in kinds and path != Path(__file__):
             assert not hosts.search(path.read_text("utf-8")), path

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 
 import httpx
 import pytest
-from attrs import evolve
+from attrs import asdict, evolve
 
 from bitget_spot import RateLimitedError, connect
 from bitget_spot.rate_limit import MemorySlots
@@ -21,6 +21,7 @@ from bitget_spot.sandbox._exchange import Exchange
 from bitget_spot_api import Client
 from bitget_spot_api.api.public import get_server_time
 from bitget_spot_api.api.trade import get_history_orders, get_order_info, get_unfilled_orders
+from bitget_spot_api.models import Order as Row
 from bitget_spot_api.models import OrdersResponse, ServerTimeResponse
 from bitget_spot_api.operations import (
     BATCH_CANCEL_ORDERS,
@@ -30,6 +31,7 @@ from bitget_spot_api.operations import (
     GET_UNFILLED_ORDERS,
     Operation,
 )
+from bitget_spot_api.types import UNSET
 
 LISTS = (GET_UNFILLED_ORDERS, GET_HISTORY_ORDERS)
 SIGNED = (GET_ORDER_INFO, *LISTS)
@@ -252,8 +254,10 @@ def test_one_order_by_either_id(desk: Any) -> None:
     order, _ = desk.sandbox.open_orders(2)
     by_id = rows(ask(desk, GET_ORDER_INFO, f"orderId={order.order_id}"))
     assert by_id == rows(ask(desk, GET_ORDER_INFO, f"clientOid={order.client_oid}"))
-    assert by_id == [
-        {
+    (row,) = by_id
+    assert (
+        row
+        | {
             "userId": order.api_key,
             "symbol": order.symbol,
             "orderId": order.order_id,
@@ -267,7 +271,19 @@ def test_one_order_by_either_id(desk: Any) -> None:
             "cTime": str(order.c_time),
             "uTime": str(order.u_time),
         }
-    ]
+        == row
+    )
+    assert all(isinstance(value, str) for value in row.values())
+
+
+def test_an_order_has_every_field(desk: Any) -> None:
+    """An order shows every field that the document knows, for strict clients wait for them all."""
+    order, _ = desk.sandbox.open_orders(2)
+    desk.sandbox.fill(order.order_id, partially=True)
+    (row,) = rows(ask(desk, GET_ORDER_INFO, f"orderId={order.order_id}"))
+    shown = Row.from_dict(row)
+    assert [name for name, value in asdict(shown, recurse=False).items() if value is UNSET] == []
+    assert float(row["quoteVolume"]) == pytest.approx(float(row["basePrice"]) * float(row["baseVolume"]))
 
 
 def test_order_id_prevails(desk: Any) -> None:

@@ -56,6 +56,17 @@ _TOO_MANY: Final = "40912"
 _FIRST_ORDER_ID: Final = 1_300_000_000_000_000_000
 """Nineteen digits and above 2**53, as at the exchange: read as a float, such an id changes."""
 
+_EMPTY: Final = (
+    "cancelReason",
+    "feeDetail",
+    "presetTakeProfitPrice",
+    "executeTakeProfitPrice",
+    "presetStopLossPrice",
+    "executeStopLossPrice",
+    "triggerPrice",
+)
+"""What an order without fees, reasons and triggers leaves empty."""
+
 _LONGEST_TIMESTAMP: Final = 16
 
 _PAIRS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
@@ -595,7 +606,8 @@ HANDLERS: Final[Mapping[tuple[str, str], Callable[[Exchange, Account, Call], obj
 
 
 def _row(order: Order) -> dict[str, str]:
-    """Show an order as the exchange does: text throughout."""
+    """Show an order as the exchange does: text throughout, and the fields of all its lists, which clients wait for."""
+    filled = float(order.base_volume)
     return {
         "userId": order.api_key,
         "symbol": order.symbol,
@@ -606,7 +618,14 @@ def _row(order: Order) -> dict[str, str]:
         "orderType": "limit",
         "side": order.side,
         "status": order.status,
+        "priceAvg": order.price,
+        "basePrice": order.price if filled else "0",
         "baseVolume": order.base_volume,
+        "quoteVolume": f"{float(order.price) * filled:.8f}" if filled else "0",
+        **dict.fromkeys(_EMPTY, ""),
+        "orderSource": "normal",
+        "enterPointSource": "API",
+        "tpslType": "normal",
         "cTime": str(order.c_time),
         "uTime": str(order.u_time),
     }

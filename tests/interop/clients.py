@@ -1,0 +1,212 @@
+"""
+Clients of the exchange that others wrote, with one face: each signs and sends with nothing but its own code.
+
+They are imported by name when they are used, for the environment that checks types does not have them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from bitget_spot import Credentials
+
+Order = Mapping[str, str]
+"""An item of `orderList`, with `orderId` or `clientOid`."""
+
+
+class OtherClient:
+    """What is asked of each; answers are order ids."""
+
+    def __init__(self, url: str, credentials: Credentials) -> None:
+        self.url = url
+        self.credentials = credentials
+
+    @property
+    def refusal(self) -> type[Exception]:
+        """What it raises when the exchange does not take a signature."""
+        raise NotImplementedError
+
+    def cancel(self, symbol: str, orders: Sequence[Order]) -> list[str]:
+        """Cancel orders of one trading pair and answer those that were accepted: a POST."""
+        raise NotImplementedError
+
+    def open_orders(self, symbol: str, limit: int) -> list[str]:
+        """Answer a page of open orders: a GET whose query has two keys."""
+        raise NotImplementedError
+
+    def order_info(self, client_oid: str) -> list[str]:
+        """Answer the order of this clientOid: a GET whose query may need percent-encoding."""
+        raise NotImplementedError
+
+
+class Ccxt(OtherClient):
+    """ccxt, by its unified methods, and by its implicit ones where those cannot send a clientOid."""
+
+    def __init__(self, url: str, credentials: Credentials) -> None:
+        super().__init__(url, credentials)
+        self.exchange: Any = import_module("ccxt").bitget(
+            {
+                "apiKey": credentials.api_key,
+                "secret": credentials.secret_key,
+                "password": credentials.passphrase,
+                # ccxt would ask first, at an endpoint for unified accounts, whether this is one.
+                "options": {"uta": False},
+            }
+        )
+        self.exchange.urls["api"] = dict.fromkeys(self.exchange.urls["api"], url)
+
+    @property
+    def refusal(self) -> type[Exception]:
+        kind: type[Exception] = import_module("ccxt").AuthenticationError
+        return kind
+
+    def cancel(self, symbol: str, orders: Sequence[Order]) -> list[str]:
+        if any("clientOid" in order for order in orders):
+            body = {"symbol": symbol, "orderList": orders}
+            return _accepted(self.exchange.private_spot_post_v2_spot_trade_batch_cancel_order(body)["data"])
+        accepted = self.exchange.cancel_orders([order["orderId"] for order in orders], self._market(symbol))
+        return [order["id"] for order in accepted]
+
+    def open_orders(self, symbol: str, limit: int) -> list[str]:
+        return [order["id"] for order in self.exchange.fetch_open_orders(self._market(symbol), limit=limit)]
+
+    def order_info(self, client_oid: str) -> list[str]:
+        return _ids(self.exchange.private_spot_get_v2_spot_trade_orderinfo({"clientOid": client_oid})["data"])
+
+    def _market(self, symbol: str) -> str:
+        # ccxt would load the markets of the whole exchange.
+        pair = f"{symbol}/?"
+        market = {"id": symbol, "symbol": pair, "base": symbol, "quote": "?", "type": "spot", "spot": True}
+        self.exchange.set_markets([market])
+        return pair
+
+
+class RefusedError(Exception):
+    """The npm client has thrown what the exchange answered."""
+
+
+class NpmBitgetApi(OtherClient):
+    """npm's bitget-api, which takes an RSA private key wherever it takes a secret."""
+
+    @property
+    def refusal(self) -> type[Exception]:
+        return RefusedError
+
+    def cancel(self, symbol: str, orders: Sequence[Order]) -> list[str]:
+        return _accepted(self._call("spotBatchCancelOrders", symbol=symbol, batchMode="single", orderList=orders))
+
+    def open_orders(self, symbol: str, limit: int) -> list[str]:
+        return _ids(self._call("getSpotOpenOrders", symbol=symbol, limit=str(limit)))
+
+    def order_info(self, client_oid: str) -> list[str]:
+        return _ids(self._call("getSpotOrder", clientOid=client_oid))
+
+    def _call(self, method: str, **parameters: object) -> Any:
+        options = {
+            "baseUrl": self.url,
+            "apiKey": self.credentials.api_key,
+            "apiSecret": self.credentials.secret_key,
+            "apiPass": self.credentials.passphrase,
+        }
+        # `make interop` has put the packages of both languages into one environment.
+        modules = str(Path(sys.prefix) / "node_modules")
+        done = subprocess.run(
+            ["node", Path(__file__).with_name("npm_client.cjs")],  # noqa: S607 - whichever Node.js the machine has
+            input=json.dumps({"options": options, "method": method, "parameters": parameters}),
+            env=os.environ | {"NODE_PATH": modules, "NO_PROXY": "127.0.0.1"},
+            capture_output=True,
+            encoding="utf-8",
+            timeout=60,
+            check=False,
+        )
+        if done.returncode:
+            raise RuntimeError(done.stderr)
+        told = json.loads(done.stdout)
+        if "refusal" in told:
+            raise RefusedError(told["refusal"])
+        return told["answer"]["data"]
+
+
+class TypedBitget(OtherClient):
+    """typed-bitget; orders are taken as they come, for it demands fields of them that the sandbox leaves out."""
+
+    @property
+    def refusal(self) -> type[Exception]:
+        kind: type[Exception] = import_module("typed_core.exceptions").AuthError
+        return kind
+
+    def cancel(self, symbol: str, orders: Sequence[Order]) -> list[str]:
+        return _accepted(self._ask(lambda spot: spot.order.batch.cancel(symbol, order_list=orders)))
+
+    def open_orders(self, symbol: str, limit: int) -> list[str]:
+        return _ids(self._ask(lambda spot: spot.order.open(symbol=symbol, limit=limit, validate=False)))
+
+    def order_info(self, client_oid: str) -> list[str]:
+        return _ids(self._ask(lambda spot: spot.order.info(client_oid=client_oid, validate=False)))
+
+    def _ask(self, call: Callable[[Any], Awaitable[Any]]) -> Any:
+        return asyncio.run(_within(self._spot(), call))
+
+    @asynccontextmanager
+    async def _spot(self) -> AsyncIterator[Any]:
+        credentials = import_module("typed_bitget.core.auth").Credentials(
+            self.credentials.api_key, self.credentials.secret_key, self.credentials.passphrase
+        )
+        http = import_module("typed_core.http").HttpClient(trust_env=False)
+        make = import_module("typed_bitget.core.transport.http").HttpRpcClient
+        async with make(base_url=self.url, credentials=credentials, http=http) as client:
+            yield import_module("typed_bitget.classic").Classic(client=client).spot
+
+
+class BitgetApiClient(OtherClient):
+    """bitget-api-client, which takes every HTTP status of 400 and above for trouble on the wire."""
+
+    @property
+    def refusal(self) -> type[Exception]:
+        kind: type[Exception] = import_module("bitget_api_client.modules.exceptions").BitgetAPINetworkException
+        return kind
+
+    def cancel(self, symbol: str, orders: Sequence[Order]) -> list[str]:
+        return _accepted(self._ask(lambda spot: spot.batch_cancel_orders(orders, symbol)))
+
+    def open_orders(self, symbol: str, limit: int) -> list[str]:
+        return _ids(self._ask(lambda spot: spot.get_current_orders(symbol=symbol, limit=limit)))
+
+    def order_info(self, client_oid: str) -> list[str]:
+        return _ids(self._ask(lambda spot: spot.get_order_info(clientOid=client_oid)))
+
+    def _ask(self, call: Callable[[Any], Awaitable[Any]]) -> Any:
+        return asyncio.run(_within(self._spot(), call))["data"]
+
+    @asynccontextmanager
+    async def _spot(self) -> AsyncIterator[Any]:
+        client = import_module("bitget_api_client.client").BitgetApiClient(
+            self.credentials.api_key, self.credentials.secret_key, self.credentials.passphrase
+        )
+        client.base_url = self.url
+        try:
+            yield client.spot
+        finally:
+            await client.close()
+
+
+async def _within(opened: AbstractAsyncContextManager[Any], call: Callable[[Any], Awaitable[Any]]) -> Any:
+    async with opened as spot:
+        return await call(spot)
+
+
+def _accepted(data: Any) -> list[str]:
+    return _ids(data["successList"])
+
+
+def _ids(rows: Any) -> list[str]:
+    return [row["orderId"] for row in rows]
