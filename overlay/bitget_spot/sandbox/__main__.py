@@ -15,17 +15,18 @@ _ORDERS_SHOWN: Final = 5
 _A_LONG_TIME: Final = 3600.0
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, *, prog: str = "python -m bitget_spot.sandbox") -> int:
     """
     Run a sandbox until Ctrl-C.
 
     Args:
         argv: The arguments; without them the command line's.
+        prog: What the command is called in its help.
 
     Returns:
         The exit status: 0, or 2 if the port cannot be had.
     """
-    parser = _parser()
+    parser = _parser(prog)
     options = vars(parser.parse_args(argv))
     faults = options.pop("fault")
     try:
@@ -63,9 +64,9 @@ def _directions(sandbox: Sandbox) -> str:
     )
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(prog: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m bitget_spot.sandbox",
+        prog=prog,
         description="A stand-in for Bitget's spot exchange on this machine.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
