@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import threading
+from typing import TYPE_CHECKING
 
 from bitget_spot._link import Do
+
+if TYPE_CHECKING:
+    import asyncio
 
 
 class Bell:
@@ -40,6 +43,8 @@ class Bell:
         self._event.clear()
 
     async def _wait_in_task(self, seconds: float) -> None:
+        import asyncio  # noqa: PLC0415 - who is in a task has it, and a program without tasks need not
+
         self._ringing, self._loop = asyncio.Event(), asyncio.get_running_loop()
         # A ring that came before the two lines above has left its mark here.
         if not self._event.is_set():

@@ -7,10 +7,12 @@ down finishes its generators, and this one closes what it holds.
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import AsyncGenerator, Callable
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+if TYPE_CHECKING:
+    import asyncio
 
 T = TypeVar("T", bound=Any)
 
@@ -25,7 +27,7 @@ class PerLoop(Generic[T]):
 
     async def get(self) -> T:
         """Answer the running loop's, opened when it is first asked for."""
-        loop = asyncio.get_running_loop()
+        loop = _running()
         if loop not in self._kept:
             with self._lock:
                 for ended in [loop for loop in self._kept if loop.is_closed()]:
@@ -38,9 +40,15 @@ class PerLoop(Generic[T]):
 
     async def aclose(self) -> None:
         """Close the running loop's; other loops keep theirs."""
-        _, guard = self._kept.pop(asyncio.get_running_loop(), (None, None))
+        _, guard = self._kept.pop(_running(), (None, None))
         if guard is not None:
             await guard.aclose()
+
+
+def _running() -> asyncio.AbstractEventLoop:
+    import asyncio  # noqa: PLC0415 - who is in a task has it, and a program without tasks need not
+
+    return asyncio.get_running_loop()
 
 
 async def _held(one: T) -> AsyncGenerator[None]:

@@ -7,10 +7,9 @@ and only then sent. The connections are kept for minutes (`_wire.LIMITS`).
 
 from __future__ import annotations
 
-import asyncio
+import concurrent.futures
 import threading
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, Final
 
@@ -45,12 +44,14 @@ def warm_up(client: Client) -> None:
     def ask(_: int) -> None:
         client.get_httpx_client().get(GET_SERVER_TIME.path, extensions={"trace": hold})
 
-    with ThreadPoolExecutor(parties, "warm_up") as pool:
+    with concurrent.futures.ThreadPoolExecutor(parties, "warm_up") as pool:
         list(pool.map(ask, range(parties)))
 
 
 async def warm_up_asyncio(client: Client) -> None:
     """Open as many connections for the running event loop; in all else as `warm_up`."""
+    import asyncio  # noqa: PLC0415 - who is in a task has it, and a program without tasks need not
+
     parties = _parties(client)
     barrier = asyncio.Barrier(parties)
 

@@ -16,7 +16,6 @@ task group), `on_progress` has told every batch that was settled.
 
 from __future__ import annotations
 
-import asyncio as aio
 import concurrent.futures
 import logging
 import re
@@ -145,6 +144,8 @@ async def asyncio(
     confirm: bool = False,
 ) -> Report:
     """Cancel any number of orders from tasks; in all else as `sync`."""
+    import asyncio as aio  # noqa: PLC0415 - who is in a task has it, and a program without tasks need not
+
     ledger = _Ledger.open(client, orders, symbol, batch_size, deadline, on_progress)
     pending: dict[aio.Task[object], tuple[Batch, Trail]] = {}
     with ledger.reporting():

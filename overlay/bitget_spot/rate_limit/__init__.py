@@ -9,8 +9,26 @@ key and operation share one budget. Give `connect(..., slots=...)` a store of yo
     RedisSlots(url)     the processes of several machines, over Redis or Valkey; needs `bitget-spot[redis]`
 """
 
-from bitget_spot.rate_limit._redis import RedisSlots
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
 from bitget_spot.rate_limit._slots import MemorySlots, Slots
-from bitget_spot.rate_limit._sqlite import SQLiteSlots
+
+if TYPE_CHECKING:
+    from bitget_spot.rate_limit._redis import RedisSlots
+    from bitget_spot.rate_limit._sqlite import SQLiteSlots
 
 __all__ = ["MemorySlots", "RedisSlots", "SQLiteSlots", "Slots"]
+
+_SHARED: Final = {"RedisSlots": "_redis", "SQLiteSlots": "_sqlite"}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module's attribute may be anything
+    """Import a shared store when it is first asked for: few programs need one, and all would pay for it."""
+    if name not in _SHARED:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_SHARED[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
