@@ -29,6 +29,7 @@ from bitget_spot import (
 from bitget_spot.rate_limit import MemorySlots
 from bitget_spot.sandbox import Order, Sandbox
 from bitget_spot_api import Client
+from bitget_spot_api.models import OrderRef
 from bitget_spot_api.operations import BATCH_CANCEL_ORDERS, GET_UNFILLED_ORDERS, OPERATIONS
 
 PLENTY = 1000
@@ -314,6 +315,31 @@ def test_an_unknown_outcome_is_tried_again(opened: Opened, switch: Switch) -> No
     report = switch(connected(sandbox, tries=1))
     assert told(report) == dict.fromkeys(sandbox.orders, Confirmed.CANCELLED)
     assert [(one.status, one.tries) for one in report.outcomes] == [(Status.ACCEPTED, 2)] * 2
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "told"),
+    [
+        (Status.UNKNOWN, Status.NOT_SENT, Status.UNKNOWN),
+        (Status.REJECTED, Status.NOT_SENT, Status.REJECTED),
+        (Status.UNKNOWN, Status.REJECTED, Status.UNKNOWN),
+        (Status.UNKNOWN, Status.GONE, Status.GONE),
+        (Status.UNKNOWN, Status.ACCEPTED, Status.ACCEPTED),
+        (Status.REJECTED, Status.ACCEPTED, Status.ACCEPTED),
+        (Status.ACCEPTED, Status.GONE, Status.ACCEPTED),
+        (Status.ACCEPTED, Status.NOT_SENT, Status.ACCEPTED),
+        (Status.NOT_SENT, Status.REJECTED, Status.REJECTED),
+    ],
+)
+def test_a_later_round_never_says_less(first: Status, then: Status, told: Status, credentials: Credentials) -> None:
+    """An order that was sent is never told as not sent, nor a cancel that may have been carried out as rejected."""
+    rounds = cancel_open_orders._Switch.open(connect(credentials), None, None, None, None)
+    order = OrderRef(symbol="BTCUSDT", order_id="1")
+    rounds.met["1"] = Outcome(order, Status.NOT_SENT)
+    for status in (first, then):
+        rounds._settle(Outcome(order, status, tries=int(status is not Status.NOT_SENT)), 0.0)
+    (outcome,) = rounds.report().outcomes
+    assert outcome.status is told
 
 
 def test_the_deadline_carries_the_report(opened: Opened, switch: Switch) -> None:

@@ -120,7 +120,7 @@ class Report:
 
     def __str__(self) -> str:
         counts = ", ".join(f"{count} {status}" for status, count in self.counts.items() if count)
-        lines = [f"{len(self)} orders: {counts or 'nothing to do'}"]
+        lines = [f"{len(self)} order{'s' * (len(self) != 1)}: {counts or 'nothing to do'}"]
         lines += [
             f"  {_name(outcome.order)}: {outcome.status}"
             + (f" {outcome.code}" if outcome.code else "")

@@ -167,8 +167,12 @@ class _Switch:
             self.rejections[order_id] = self.rejections.get(order_id, 0) + 1
         elif outcome.tries:
             self.sent_at[order_id] = now
-        # What was accepted once stays so: that it is gone, or not sent, the second time says no more.
-        kept = before if before.status is Status.ACCEPTED else outcome
+        # A later round says less where it was not sent any more, or refused after a try that may have been carried out.
+        says_less = (outcome.status is Status.NOT_SENT and before.tries) or (
+            outcome.status is Status.REJECTED and before.status is Status.UNKNOWN
+        )
+        # What was accepted once stays so: that it is gone the second time says no more.
+        kept = before if before.status is Status.ACCEPTED or says_less else outcome
         self.met[order_id] = evolve(kept, tries=tries)
 
     def report(self) -> Report:
