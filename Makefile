@@ -12,7 +12,7 @@ INTEROP := .venv-interop
 INTEROP_PIP := $(subst $(VENV),$(INTEROP),$(subst constraints.txt,tests/interop/constraints.txt,$(PIP)))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test generate check-generated lint format types wheel check-docs diff-api bench bench-stores bench-cpu docs audit interop check full clean
+.PHONY: help demo test generate check-generated lint format types wheel check-docs diff-api bench bench-stores bench-cpu bench-import interop docs picture audit check full clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 \t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -53,21 +53,7 @@ types: $(READY) ## mypy, strict, over everything
 wheel: $(READY) ## build the wheel and use it in clean environments, with and without extras
 	@$(RUN) tests/wheel.py
 
-check-$(INTEROP)/.ready: pyproject.toml tests/interop/constraints.txt tests/interop/package-lock.json
-	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer found: make PYTHON=/path/to/python3.12" >&2; exit 1; }
-	@command -v npm > /dev/null || { echo "make interop needs Node.js and npm" >&2; exit 1; }
-	@echo "setting up $(INTEROP) ..."
-	@$(PYTHON) -m venv --clear $(INTEROP)
-	@$(INTEROP_PIP) --upgrade pip
-	@$(INTEROP_PIP) --build-constraint constraints.txt --editable '.[rsa,sandbox]' --group interop
-	@cp tests/interop/package.json tests/interop/package-lock.json tests/interop/.npmrc $(INTEROP)
-	@cd $(INTEROP) && npm ci --loglevel=error
-	@touch $@
-
-interop: $(INTEROP)/.ready ## others' clients against the sandbox, and our signatures against theirs; needs Node.js
-	@BITGET_SPOT_INTEROP=1 $(INTEROP)/bin/python -m pytest tests/interop
-
-docs: $(READY) ## hold a vendor page against the document: make check-docs PAGE=page.md
+check-docs: $(READY) ## hold a vendor page against the document: make check-docs PAGE=page.md
 	@test -n "$(PAGE)" || { echo "Which page? make check-docs PAGE=path/to/page.md" >&2; exit 2; }
 	@$(RUN) openapi/check_docs.py "$(PAGE)" $(if $(ACCEPT),--accept)
 
@@ -82,6 +68,9 @@ bench-stores: $(READY) ## what a slot costs in memory, SQLite and Redis
 
 bench-cpu: $(READY) ## what the chain costs, as a ratio to the same call over nothing but a signature
 	@$(RUN) tests/benchmarks/cpu.py
+
+bench-import: $(READY) ## what an import costs, as a ratio to what it cannot do without
+	@$(RUN) tests/benchmarks/imports.py
 
 $(INTEROP)/.ready: pyproject.toml tests/interop/constraints.txt tests/interop/package-lock.json
 	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer found: make PYTHON=/path/to/python3.12" >&2; exit 1; }
@@ -101,6 +90,9 @@ docs: $(READY) ## build the site: docs/_build/html/index.html
 	@$(RUN) -m sphinx -W --keep-going -n -q -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
+picture: $(READY) ## record the demo anew: docs/demo.svg
+	@$(RUN) tests/examples/record_demo.py
+
 # Needs the internet: it asks a database of known holes.
 audit: $(READY) ## look for known holes in what the set-up installs
 	@$(PIP) --group audit
@@ -115,7 +107,7 @@ check: lint types check-generated ## everything that must hold before a change l
 	@$(RUN) -m coverage report
 	@$(MAKE) --no-print-directory wheel
 
-full: check bench-cpu bench-stores bench ## check, and the longer runs
+full: check docs interop bench-import bench-cpu bench-stores bench ## check, and the longer runs
 
 clean: ## remove what the targets have made
 	rm -rf $(VENV) $(INTEROP) docs/_build .coverage* .mypy_cache .ruff_cache .pytest_cache dist

@@ -37,7 +37,7 @@ def one_batch(client: Client, sandbox: Sandbox, console: Console) -> None:
     """Call the generated function, and lay out its answer."""
     orders = sandbox.open_orders(5, symbol="BTCUSDT")
     sandbox.fill(orders[1].order_id)
-    console.print("\n[bold]1. A batch by the generated function[/]; one of its five orders has just been filled.")
+    console.print("\n[bold]1. A batch by the generated function[/]; one of its five orders has been filled.")
     body = BatchCancelOrdersRequest(
         symbol="BTCUSDT", order_list=[OrderRef(order_id=order.order_id) for order in orders]
     )
@@ -78,8 +78,8 @@ def any_number(client: Client, sandbox: Sandbox, console: Console) -> Report:
         for index, order in enumerate(orders)
     ]
     console.print(
-        f"\n[bold]3. {len(given)} orders at once[/], two thirds by orderId and one third by clientOid; six have been "
-        "filled,\n   and one connection is dropped after the exchange has done what was asked."
+        f"\n[bold]3. {len(given)} orders at once[/], two thirds by orderId and one third by clientOid. Six have been "
+        "filled, and one connection is dropped after the exchange has done what was asked."
     )
     for number, request in enumerate(cancel_orders.plan(orders=given), 1):
         kind = "orderId" if request.order_list[0].order_id else "clientOid"
@@ -94,8 +94,8 @@ def any_number(client: Client, sandbox: Sandbox, console: Console) -> Report:
     )
     console.print(summary(report))
     console.print(
-        "   The request whose connection was dropped had been carried out; its repeat finds those orders gone.\n"
-        "   *accepted* means that the exchange has received the cancel: until it is carried out an order can fill."
+        "The request whose connection was dropped had been carried out; its repeat finds those orders gone. "
+        "*accepted* means that the exchange has received the cancel: until it is carried out an order can fill."
     )
     console.print(details([outcome for outcome in report.outcomes if outcome.status is not Status.ACCEPTED]))
     return report
@@ -113,7 +113,7 @@ def summary(report: Report) -> Table:
 
 def details(outcomes: list[Outcome]) -> Table:
     """Lay out the orders that are not accepted, a few of each kind."""
-    table = Table("order", "what became of it", "code", "the exchange's words", "tries")
+    table = Table("order", "status", "code", "the exchange's words", "tries")
     shown = Counter[tuple[Status, str | None, int]]()
     for outcome in outcomes:
         row = outcome.row()
@@ -127,10 +127,10 @@ def details(outcomes: list[Outcome]) -> Table:
     return table
 
 
-def main(console: Console) -> Report:
-    """Run the demo."""
-    with Sandbox(orders=0) as sandbox, connect(sandbox.credentials, base_url=sandbox.url) as client:
-        console.print(f"\nA sandbox exchange listens at {sandbox.url}.")
+def main(console: Console, port: int = 0) -> Report:
+    """Run the demo, against a sandbox on this port or on any."""
+    with Sandbox(orders=0, port=port) as sandbox, connect(sandbox.credentials, base_url=sandbox.url) as client:
+        console.print(f"\nA sandbox exchange listens at {sandbox.url}")
         one_batch(client, sandbox, console)
         mixed_batch(client, sandbox, console)
         report = any_number(client, sandbox, console)

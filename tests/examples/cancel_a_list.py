@@ -1,0 +1,27 @@
+"""Cancel the orders of a list, of both kinds, and see what became of each."""
+
+import os
+
+from bitget_spot import Credentials, Status, cancel_orders, connect
+from bitget_spot_api.models import OrderRef
+
+# The first orders of a fresh sandbox; yours come from your bot's own records.
+ORDERS = [
+    OrderRef(symbol="BTCUSDT", order_id="1300000000813847339"),
+    OrderRef(symbol="ETHUSDT", order_id="1300000001043469773"),
+    OrderRef(symbol="SOLUSDT", client_oid="solusdt-sell-3"),
+    OrderRef(symbol="XRPUSDT", client_oid="never-was-there"),
+]
+
+
+def main() -> None:
+    """Cancel them, and name those that want looking at."""
+    with connect(Credentials.from_env(), base_url=os.environ["BITGET_API_BASE_URL"]) as client:
+        report = cancel_orders.sync(client=client, orders=ORDERS)
+    print(report)
+    for outcome in report.only(Status.REJECTED, Status.UNKNOWN):
+        print("look at this one:", outcome.order, outcome.code, outcome.message)
+
+
+if __name__ == "__main__":
+    main()
