@@ -131,7 +131,7 @@ def test_tasks_share_a_client(run: Run, bitget_sandbox: Sandbox) -> None:
     """`cancel_with_asyncio.py` cancels the orders of two strategies from two tasks."""
     told = run("cancel_with_asyncio")
     assert "grid: 2 orders: 2 accepted" in told
-    assert "maker: 1 orders: 1 accepted" in told
+    assert "maker: 1 order: 1 accepted" in told
     assert cancelled(bitget_sandbox) == {FIRST, SECOND, THIRD}
 
 
@@ -179,8 +179,8 @@ def test_what_the_deadline_has_kept_is_sent_later(
         (None, FIRST, "BITGET_DEMO=1", "40099: an account"),
         ("code=40085", FIRST, "", "40085: an account"),
         ("code=40018", FIRST, "", "40018: look at what the key may do"),
-        ("code=45055", FIRST, "", "Look at these: 1 orders: 1 rejected"),
-        (None, FIRST, "BITGET_API_BASE_URL=http://127.0.0.1:1", "Look at these: 1 orders: 1 not_sent"),
+        ("code=45055", FIRST, "", "Look at these: 1 order: 1 rejected"),
+        (None, FIRST, "BITGET_API_BASE_URL=http://127.0.0.1:1", "Look at these: 1 order: 1 not_sent"),
     ],
 )
 def test_each_exception_has_its_advice(
@@ -248,7 +248,7 @@ def test_an_rsa_key_signs(run: Run, bitget_sandbox: Sandbox, monkeypatch: pytest
     monkeypatch.setenv("BITGET_API_KEY", "an-rsa-key")
     monkeypatch.setenv("BITGET_PASSPHRASE", "its passphrase")
     monkeypatch.setenv("BITGET_SECRET_KEY_PASSWORD", "words")
-    assert "1 orders: 1 gone" in run("rsa_key")
+    assert "1 order: 1 gone" in run("rsa_key")
 
 
 def test_demo_trading_needs_a_demo_key(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -256,16 +256,16 @@ def test_demo_trading_needs_a_demo_key(run: Run, monkeypatch: pytest.MonkeyPatch
     assert "40099" in run("demo_trading")
     with Sandbox(demo=True) as demo:
         monkeypatch.setenv("BITGET_API_BASE_URL", demo.url)
-        assert "1 orders: 1 accepted" in run("demo_trading")
+        assert "1 order: 1 accepted" in run("demo_trading")
         assert cancelled(demo) == {FIRST}
 
 
 def test_an_own_transport_sends(run: Run, bitget_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """`own_transport.py` cancels over its own transport, and cannot where the address is not this machine's."""
-    assert "1 orders: 1 accepted" in run("own_transport")
+    assert "1 order: 1 accepted" in run("own_transport")
     assert cancelled(bitget_sandbox) == {FIRST}
     monkeypatch.setenv("LOCAL_ADDRESS", "192.0.2.1")
-    assert "1 orders: 1 not_sent" in run("own_transport")
+    assert "1 order: 1 not_sent" in run("own_transport")
 
 
 class Proxy(BaseHTTPRequestHandler):
@@ -309,5 +309,5 @@ def test_a_proxy_is_used_when_it_is_named(
     monkeypatch.setenv("HTTP_PROXY", address)
     run("my_bot")
     assert seen == []
-    assert "1 orders: 1 gone" in run("through_a_proxy")
+    assert "1 order: 1 gone" in run("through_a_proxy")
     assert [path.startswith(bitget_sandbox.url) for path in seen] == [True]
