@@ -95,6 +95,7 @@ def test_has_time_outs(credentials: Credentials) -> None:
         ("api.bitget.com", "address"),
         ("", "address"),
         ("https://", "address"),
+        ("https://a:word:c", "address"),
     ],
 )
 def test_refuses_addresses_that_must_not_see_a_signature(address: str, remedy: str, credentials: Credentials) -> None:

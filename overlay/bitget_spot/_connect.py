@@ -172,7 +172,10 @@ class SpotClient(Client):
 
 
 def _checked(base_url: str) -> httpx.URL:
-    url = httpx.URL(base_url)
+    try:
+        url = httpx.URL(base_url)
+    except httpx.InvalidURL:
+        url = httpx.URL()
     if url.scheme not in ("http", "https") or not url.host:
         raise OriginError(f"base_url is no address of an exchange: give it as in {SERVER_URL}")
     if url.path != "/" or url.query or url.fragment or url.userinfo:

@@ -110,7 +110,7 @@ def test_the_exit_status(outcomes: list[Outcome], ended_by: BaseException | None
         (REJECTED, False, "its state or kind forbids"),
         (REJECTED, True, "its state or kind forbids"),
         (Outcome(ORDER, Status.REJECTED, "40034"), False, "written as BTCUSDT"),
-        (Outcome(ORDER, Status.REJECTED, "99999", "Odd: Error"), False, "the message says why"),
+        (Outcome(ORDER, Status.REJECTED, "99999", "OrderError: odd"), False, "the message says why"),
         (UNKNOWN, False, "look at the network and at --base-url (BITGET_API_BASE_URL), then send again; nobody knows"),
         (UNMENTIONED, False, "nobody knows whether it is cancelled: to send it again is safe"),
         (Outcome(ORDER, Status.UNKNOWN, "45001"), False, "the exchange is busy: send again; nobody knows"),

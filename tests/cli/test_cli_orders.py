@@ -126,6 +126,7 @@ def test_every_problem_at_once() -> None:
         "orders.csv:4",
         "orders.csv:5",
     ]
+    assert len(problems("symbol\nBTCUSDT\nETHUSDT\n")) == 1
     assert len(problems('{"ordrId": "1"}\n{"clientOd": "2"}')) == 2
 
 

@@ -133,10 +133,10 @@ def advice(outcome: Outcome, *, asked: bool) -> str:
     if confirmed := confirmation(outcome, asked=asked):
         return FOR_CONFIRMED[confirmed]
     known = FOR_STATUS[outcome.status]
-    remedy = remedy_for_code(outcome.code) or (FOR_NETWORK if TROUBLE.match(outcome.message or "") else None)
-    if remedy is None or outcome.status in SETTLED:
-        return known
-    return remedy if outcome.status is Status.REJECTED else f"{remedy}; {known}"
+    in_trouble = outcome.code is None and TROUBLE.match(outcome.message or "")
+    remedy = FOR_NETWORK if in_trouble else remedy_for_code(outcome.code)
+    told = (remedy,) if remedy and outcome.status is Status.REJECTED else (remedy, known)
+    return "; ".join(filter(None, told))
 
 
 def confirmation(outcome: Outcome, *, asked: bool) -> str | None:

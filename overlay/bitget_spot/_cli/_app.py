@@ -16,7 +16,6 @@ from enum import StrEnum
 from importlib.metadata import version
 from typing import Annotated, Final, NoReturn, cast
 
-import httpx
 import typer
 
 from bitget_spot import cancel_open_orders, cancel_orders
@@ -252,7 +251,7 @@ def usable() -> Iterator[None]:
     """Tell of what the options and the environment say, where it cannot be used."""
     try:
         yield
-    except (ValueError, OSError, ImportError, httpx.InvalidURL) as error:
+    except (ValueError, OSError, ImportError) as error:
         raise BadInputError(str(error)) from None
 
 

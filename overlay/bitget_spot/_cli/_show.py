@@ -13,7 +13,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any, Final, TextIO
 
 from attrs import frozen
@@ -123,6 +123,7 @@ class Show:
     def progress(self, total: int | None = None) -> Iterator[Tell]:
         """Show on stderr how far a run has come: a bar on a terminal, lines elsewhere."""
         console, done = console_for(sys.stderr), 0
+        seen = is_terminal(sys.stderr) and not console.is_dumb_terminal
         bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -130,7 +131,6 @@ class Show:
             TimeElapsedColumn(),
             console=console,
             transient=True,
-            disable=not is_terminal(sys.stderr) or console.is_dumb_terminal,
         )
         task = bar.add_task("cancelling", total=total)
 
@@ -139,12 +139,12 @@ class Show:
             done += len(outcomes)
             doing = "asking what became of them" if self.asked and done == total else "cancelling"
             bar.update(task, completed=done, description=doing)
-            if bar.disable:
+            if not seen:
                 counts = Counter(outcome.status for outcome in outcomes)
                 told = ", ".join(f"{number} {status}" for status, number in counts.items())
                 say(f"{done}{f' of {total}' if total else ''} orders: {told}")
 
-        with bar:
+        with bar if seen else nullcontext():
             yield tell
 
 
@@ -227,12 +227,5 @@ def write(stream: TextIO | None, text: str) -> None:
         OSError: It cannot be written.
 
     """
-    stream = stream or io.StringIO()
-    try:
-        print(text, end="", file=stream, flush=True)
-    except OSError as error:
-        # What is left in the buffer must not fail again when the interpreter ends.
-        with suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-        if not isinstance(error, BrokenPipeError):
-            raise
+    with suppress(BrokenPipeError):
+        print(text, end="", file=stream or io.StringIO(), flush=True)
