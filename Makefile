@@ -8,11 +8,13 @@ RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 PIP := $(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
+PEERS := .venv-peers
+PEERS_PIP := $(subst $(VENV),$(PEERS),$(subst constraints.txt,tests/benchmarks/clients/constraints.txt,$(PIP)))
 INTEROP := .venv-interop
 INTEROP_PIP := $(subst $(VENV),$(INTEROP),$(subst constraints.txt,tests/interop/constraints.txt,$(PIP)))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test generate check-generated lint format types wheel check-docs diff-api bench bench-stores bench-cpu bench-import interop docs picture audit check full clean
+.PHONY: help demo test generate check-generated lint format types wheel check-docs diff-api bench bench-stores bench-cpu bench-import bench-peers interop matrix soak mutation docs picture audit check full clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 \t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -86,6 +88,27 @@ $(INTEROP)/.ready: pyproject.toml tests/interop/constraints.txt tests/interop/pa
 interop: $(INTEROP)/.ready ## others' clients against the sandbox, and our signatures against theirs; needs Node.js
 	@BITGET_SPOT_INTEROP=1 $(INTEROP)/bin/python -m pytest tests/interop
 
+$(PEERS)/.ready: pyproject.toml tests/benchmarks/clients/constraints.txt
+	@echo "setting up $(PEERS) ..."
+	@$(PYTHON) -m venv --clear $(PEERS)
+	@$(PEERS_PIP) --upgrade pip
+	@$(PEERS_PIP) --group peers
+	@touch $@
+
+bench-peers: $(READY) $(PEERS)/.ready ## beside the clients that others would use: docs/peers.md and .svg
+	@$(RUN) tests/benchmarks/peers.py
+
+matrix: $(READY) ## the tests on every Python, on the lowest versions allowed, and over httpx2
+	@$(PIP) --group matrix
+	@$(RUN) tests/matrix.py
+
+soak: $(READY) ## random worlds, hostile input and load, for as long as it takes
+	@SOAK_EXAMPLES=10000 JUDGE_EXAMPLES=1000 $(RUN) -m pytest tests/soak tests/fuzz tests/judges
+
+mutation: $(READY) ## break every rule in every way, and see that the tests notice
+	@$(PIP) --group mutation
+	@$(RUN) tests/mutation.py
+
 docs: $(READY) ## build the site: docs/_build/html/index.html
 	@$(RUN) -m sphinx -W --keep-going -n -q -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
@@ -107,7 +130,7 @@ check: lint types check-generated ## everything that must hold before a change l
 	@$(RUN) -m coverage report
 	@$(MAKE) --no-print-directory wheel
 
-full: check docs interop bench-import bench-cpu bench-stores bench ## check, and the longer runs
+full: check docs interop matrix mutation bench-import bench-cpu bench-stores bench ## check, and the longer runs
 
 clean: ## remove what the targets have made
-	rm -rf $(VENV) $(INTEROP) docs/_build .coverage* .mypy_cache .ruff_cache .pytest_cache dist
+	rm -rf $(VENV) $(INTEROP) $(PEERS) docs/_build .coverage* .mypy_cache .ruff_cache .pytest_cache dist
