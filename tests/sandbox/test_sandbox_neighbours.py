@@ -229,6 +229,44 @@ def test_a_page_with_a_bad_parameter_is_refused(desk: Any, operation: Operation,
 
 
 @pytest.mark.parametrize("operation", LISTS, ids=named)
+def test_what_a_list_leaves_out(desk: Any, operation: Operation) -> None:
+    """A list is narrowed by an order's id, by the times between which an order was placed, and by its kind."""
+    orders = orders_for(desk, operation, 3)
+    everything = newest_first(orders)
+    now = orders[0].c_time
+    for query, expected in (
+        (f"orderId={everything[1]}", everything[1:2]),
+        ("orderId=1", []),
+        (f"startTime={now - 60_000}&endTime={now + 60_000}", everything),
+        (f"startTime={now + 60_000}", []),
+        (f"endTime={now - 60_000}", []),
+        ("tpslType=normal", everything),
+        ("tpslType=tpsl", []),
+        ("requestTime=1&receiveWindow=5000", everything),
+    ):
+        assert ids(ask(desk, operation, query)) == expected, query
+
+
+@pytest.mark.parametrize("operation", LISTS, ids=named)
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ("startTime=x", "40017"),
+        ("endTime=1.5", "40017"),
+        ("idLessThan=1_300", "40017"),
+        ("idLessThan=-1", "40017"),
+        ("requestTime=x", "40017"),
+        ("receiveWindow=x", "40017"),
+        ("tpslType=other", "400172"),
+    ],
+)
+def test_what_a_list_does_not_take(desk: Any, operation: Operation, query: str, code: str) -> None:
+    """A number that is none, or a kind of order that there is not, is refused."""
+    response = ask(desk, operation, query)
+    assert (response.status_code, response.json()["code"]) == (400, code)
+
+
+@pytest.mark.parametrize("operation", LISTS, ids=named)
 @pytest.mark.parametrize("limit", [1, MOST])
 def test_the_limits_own_ends_are_taken(desk: Any, operation: Operation, limit: int) -> None:
     """The smallest and the largest limit are no bad ones."""

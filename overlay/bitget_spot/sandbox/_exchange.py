@@ -16,6 +16,7 @@ A new endpoint is one entry in `HANDLERS` and the method it names.
 import base64
 import hmac
 import json
+import re
 import threading
 import time
 from collections import deque
@@ -30,6 +31,7 @@ from urllib.parse import parse_qsl
 
 from attrs import define, evolve, field, frozen
 
+from bitget_spot_api.models.tpsl_type import TPSL_TYPE_VALUES
 from bitget_spot_api.operations import (
     BATCH_CANCEL_ORDERS,
     GET_HISTORY_ORDERS,
@@ -68,6 +70,7 @@ _EMPTY: Final = (
 """What an order without fees, reasons and triggers leaves empty."""
 
 _LONGEST_TIMESTAMP: Final = 16
+_NUMBER: Final = re.compile("-?[0-9]{1,99}")
 
 _PAIRS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
@@ -486,14 +489,14 @@ class Exchange:
     def _page(self, account: Account, call: Call, *, is_open: bool) -> list[dict[str, str]]:
         self._carry_out_cancels()
         most = GET_UNFILLED_ORDERS.maxima["limit"]
-        try:
-            before = int(call.query.get("idLessThan", 10**30))
-            limit = int(call.query.get("limit", most))
-        except ValueError:
-            raise RefusedError(_MALFORMED) from None
-        if not 0 < limit <= most:
+        before, limit = _number(call.query, "idLessThan", 10**30), _number(call.query, "limit", most)
+        since, until = _number(call.query, "startTime", 0), _number(call.query, "endTime", 10**30)
+        if before < 0 or not 0 < limit <= most:
             raise RefusedError(_MALFORMED)
-        symbol = call.query.get("symbol")
+        kind = call.query.get("tpslType", "normal")
+        if kind not in TPSL_TYPE_VALUES:
+            raise RefusedError(_INVALID)
+        symbol, order_id = call.query.get("symbol"), call.query.get("orderId")
         rows = (
             _row(order)
             for order in sorted(self._orders.values(), key=lambda order: int(order.order_id), reverse=True)
@@ -501,6 +504,9 @@ class Exchange:
             and order.is_open == is_open
             and order.api_key == account.api_key
             and symbol in (None, order.symbol)
+            and order_id in (None, order.order_id)
+            and since <= order.c_time <= until
+            and kind == "normal"  # no order here waits for a trigger
         )
         return list(islice(rows, limit))
 
@@ -532,6 +538,8 @@ class Exchange:
         if call.refusal is not None:
             raise RefusedError(call.refusal)
         account = self._authenticate(call) if call.operation.signed else _ANYBODY
+        for name in ("requestTime", "receiveWindow"):
+            _number(call.query, name, 0)
         return HANDLERS[call.operation.method, call.operation.path](self, account, call)
 
     def _authenticate(self, call: Call) -> Account:
@@ -629,6 +637,14 @@ def _row(order: Order) -> dict[str, str]:
         "cTime": str(order.c_time),
         "uTime": str(order.u_time),
     }
+
+
+def _number(query: Mapping[str, str], name: str, otherwise: int) -> int:
+    """Read a whole number of a query."""
+    text = query.get(name, str(otherwise))
+    if not _NUMBER.fullmatch(text):
+        raise RefusedError(_MALFORMED)
+    return int(text)
 
 
 def _drop_older(window: deque[float], now: float, period: float) -> None:
