@@ -79,6 +79,9 @@ def test_nothing_names_a_package_registry_or_a_place_on_a_machine() -> None:
     hosts = re.compile(r"index[-]url|python[h]osted|pypi[.]org|npm[j]s[.]org|(?<![\w.])/(?:home|root|Users)/")
     kinds = {".py", ".toml", ".txt", ".yaml", ".yml", ".md", ".json", ".svg", ".cjs", ""}
     for path in ROOT.rglob("*"):
-        hidden = any(part.startswith(".") and part not in (".ci", ".github") for part in path.relative_to(ROOT).parts) or "_build" in path.parts
+        hidden = (
+            any(part.startswith(".") and part not in (".ci", ".github") for part in path.relative_to(ROOT).parts)
+            or "_build" in path.parts
+        )
         if path.is_file() and not hidden and path.suffix in kinds and path != Path(__file__):
             assert not hosts.search(path.read_text("utf-8")), path
