@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import copy
 import hashlib
+import os
 import pickle
 import subprocess
 import sys
@@ -201,6 +202,27 @@ def test_a_secret_may_be_a_path(tmp_path: Path) -> None:
     assert Credentials("a", tmp_path / "secret", "c") == Credentials("a", "a-secret", "c")
 
 
+def test_of_a_file_only_the_end_of_its_line_goes(tmp_path: Path) -> None:
+    """A secret in a file is taken whole, whatever it ends in, but for the end of its line; no other space is forgiven."""
+    (tmp_path / "secret").write_bytes(b"c2VjcmVX\r\n")
+    assert Credentials("a", tmp_path / "secret", "c").secret_key == "c2VjcmVX"
+    (tmp_path / "secret").write_bytes(b"c2VjcmVX \n")
+    with pytest.raises(CredentialsError, match="secret_key has white space around it"):
+        Credentials("a", tmp_path / "secret", "c")
+
+
+def test_a_file_is_utf_8_whatever_the_machine_speaks(tmp_path: Path) -> None:
+    """A file is read as UTF-8 also where the system's own encoding is another."""
+    (tmp_path / "secret").write_text("Schlüssel", "utf-8")
+    program = f"""
+from pathlib import Path
+from bitget_spot import Credentials
+assert Credentials("a", Path({str(tmp_path / "secret")!r}), "c") == Credentials("a", "Schl\\u00fcssel", "c")
+"""
+    environment = os.environ | {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    subprocess.run([sys.executable, "-c", program], env=environment, check=True)
+
+
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
@@ -234,11 +256,32 @@ def test_two_sources_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
     assert HIDDEN not in everything_shown(error)
 
 
+def test_an_unusable_file_of_a_password(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The file of the password too is named by its variable alone, though it is the last to be read."""
+    for variable in VARIABLES.values():
+        monkeypatch.setenv(variable, "a-value")
+    monkeypatch.setenv("BITGET_SECRET_KEY_PASSWORD_FILE", str(tmp_path / f"{HIDDEN}-in-the-wrong-variable"))
+    error = from_environment()
+    assert str(error).startswith("the file that BITGET_SECRET_KEY_PASSWORD_FILE names cannot be read")
+    assert HIDDEN not in everything_shown(error)
+
+
+def test_every_pair_of_sources_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each variable that is set beside its file is named, in one error."""
+    for variable in VARIABLES.values():
+        monkeypatch.setenv(variable, HIDDEN)
+        monkeypatch.setenv(f"{variable}_FILE", HIDDEN)
+    problems = str(from_environment()).split("; ")
+    assert [problem.split()[0] for problem in problems] == list(VARIABLES.values())
+
+
 # RSA keys
 
 PRIVATE_KEY = rsa.generate_private_key(65537, 2048)
 PASSWORD = f"{HIDDEN}-password"
 ENCRYPTED = BestAvailableEncryption(PASSWORD.encode())
+UNHEARD_OF = "-----BEGIN PRIVATE KEY-----\nMA0CAQAwBQYDKgMEBAEA\n-----END PRIVATE KEY-----\n"
+"""A key of an algorithm, 1.2.3.4, that nobody has."""
 PKCS1, PKCS8 = PrivateFormat.TraditionalOpenSSL, PrivateFormat.PKCS8
 
 
@@ -309,6 +352,7 @@ def test_rsa_from_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
             "copy it again, whole",
         ),
         (pem(key=ec.generate_private_key(ec.SECP256R1())), None, "another kind: the exchange takes RSA"),
+        (UNHEARD_OF, None, "copy it again, whole"),
         (HIDDEN, PASSWORD, "secret_key_password is set, but the secret is no RSA key"),
         (pem(encryption=ENCRYPTED), " ", "secret_key_password is missing or blank"),
         (pem(encryption=ENCRYPTED), f"{PASSWORD}\n", "secret_key_password has white space"),
@@ -326,6 +370,35 @@ def test_unusable_rsa_key(secret: str, password: str | None, problem: str) -> No
     ]
     for hidden in (line, HIDDEN):
         assert hidden not in f"{shown} {error!r}"
+
+
+def test_the_same_rsa_key_is_equal() -> None:
+    """Credentials that hold the same RSA key are equal, however often it was read."""
+    assert Credentials("a", pem(), "c") == Credentials("a", pem(), "c")
+
+
+@pytest.mark.parametrize(
+    ("variables", "problem"),
+    [
+        ({"BITGET_SECRET_KEY": pem()[:400]}, "the variable BITGET_SECRET_KEY is not readable"),
+        ({"BITGET_SECRET_KEY": pem(encryption=ENCRYPTED)}, "the variable BITGET_SECRET_KEY is encrypted"),
+        (
+            {"BITGET_SECRET_KEY": HIDDEN, "BITGET_SECRET_KEY_PASSWORD": PASSWORD},
+            "the variable BITGET_SECRET_KEY_PASSWORD is set, but the secret is no RSA key",
+        ),
+    ],
+)
+def test_unusable_rsa_key_of_a_variable(
+    variables: dict[str, str], problem: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is wrong with a key or its password is told of the variable that it stands in."""
+    monkeypatch.setenv("BITGET_API_KEY", "a-key")
+    monkeypatch.setenv("BITGET_PASSPHRASE", "a-passphrase")
+    for variable, value in variables.items():
+        monkeypatch.setenv(variable, value)
+    error = from_environment()
+    assert str(error).startswith(problem)
+    assert HIDDEN not in everything_shown(error)
 
 
 def test_an_rsa_key_needs_its_extra() -> None:

@@ -202,3 +202,40 @@ def test_violations_are_shown() -> None:
         '  batchMode: is "x"; leave it out',
         "  orderList[3]: is null",
     ]
+
+
+REPORT = Report((Outcome(OrderRef(order_id="1"), Status.REJECTED, "43011", "no", 1),))
+
+
+@pytest.mark.parametrize(
+    ("error", "args"),
+    [
+        (ApiError(code="99999"), ("99999", "", 400, None)),
+        (UnreadableAnswerError(http_status=520, problem="an empty body"), (520, "an empty body", "")),
+        (InvalidBatchError(violations=VIOLATIONS), (VIOLATIONS,)),
+        (OrdersNotCancelledError(report=REPORT), (REPORT,)),
+    ],
+)
+def test_made_with_names(error: BitgetError, args: tuple[object, ...]) -> None:
+    """Who gives arguments by their names, and of a refusal no more than its code, has the same exception, to pickle too."""
+    assert error.args == args
+    placed = type(error)(*args)
+    assert vars(error) == vars(placed)
+    back = pickle.loads(pickle.dumps(error))  # noqa: S301 - pickled in this very line
+    assert (back.args, str(back)) == (args, str(placed))
+
+
+def test_only_what_ends_a_run_has_a_report() -> None:
+    """An exception has a report where it ended a run, and says that it has none elsewhere; so every one may be asked."""
+    assert [error for error in EXAMPLES if error.report is not None] == [
+        error for error in EXAMPLES if isinstance(error, OrdersNotCancelledError)
+    ]
+    assert {repr(error.report) for error in EXAMPLES if not isinstance(error, OrdersNotCancelledError)} == {"None"}
+
+
+def test_orders_not_cancelled_tells_which() -> None:
+    """The exception for orders that are not cancelled carries the report, and shows what the report shows."""
+    error = OrdersNotCancelledError(REPORT)
+    assert error.report is REPORT
+    assert str(error) == str(REPORT)
+    assert "43011" in str(error)

@@ -295,3 +295,33 @@ def test_a_request_is_fresh_at_each_call(make: Make) -> None:
     (request,) = cancel_orders.plan(orders=orders)
     request.order_list.clear()
     assert sizes(cancel_orders.plan(orders=orders)) == [2]
+
+
+@pytest.mark.parametrize("symbol", [5, b"BTCUSDT", ["BTCUSDT"]])
+def test_a_symbol_for_those_without_that_is_none(symbol: Any) -> None:
+    """A `symbol=` that is not text is refused by that name, and shown, even where no order needs it."""
+    assert refused(symbol=symbol) == {"symbol": f"is {symbol!r}; give the trading pair as text"}
+
+
+@pytest.mark.parametrize("symbol", ["", " "])
+def test_a_symbol_for_those_without_that_is_blank(symbol: str) -> None:
+    """A blank `symbol=` is none: orders without a trading pair stay without, and others keep their own."""
+    alone, named = cancel_orders.plan(orders=by_id(1) + by_id(2, symbol=" ETHUSDT "), symbol=symbol)
+    assert alone.to_dict() == {"batchMode": "single", "orderList": [{"orderId": "1"}]}
+    assert named.to_dict()["symbol"] == "ETHUSDT"
+
+
+def test_white_space_around_a_symbol_for_those_without() -> None:
+    """Of a `symbol=` the white space around it is left out, as of an order's own."""
+    (request,) = cancel_orders.plan(orders=by_id(1) + by_id(2, symbol="BTCUSDT"), symbol=" BTCUSDT\n")
+    assert request.to_dict()["symbol"] == "BTCUSDT"
+
+
+@pytest.mark.parametrize(("orders", "kind"), [(by_id, "orderId"), (by_label, "clientOid")])
+def test_what_is_told_of_a_bad_order(orders: Callable[..., list[OrderRef]], kind: str) -> None:
+    """Each problem says what was found: the type that is no order, the value that is no text, the pairs that contradict."""
+    contradiction = [*orders(1, symbol="BTCUSDT"), *orders(1, symbol="ETHUSDT")]
+    found = refused(*contradiction, ["1"], OrderRef(order_id=5))  # type: ignore[arg-type]  # what is to be refused
+    assert found["orders[1].symbol"].startswith(f"is ETHUSDT, and BTCUSDT for the same {kind} at orders[0]")
+    assert found["orders[2]"].startswith("is list, not an OrderRef")
+    assert found["orders[3].orderId"].startswith("is 5;")

@@ -378,3 +378,24 @@ def test_the_pauses_are_real_by_default(monkeypatch: pytest.MonkeyPatch) -> None
 def test_an_origin_error_is_not_repeated() -> None:
     """What the links below refuse to send is not tried again."""
     assert not Attempts(TRIES).allow_another(OriginError("no"), repeat_safe=True)
+
+
+@MANNERS
+def test_a_pause_up_to_the_very_deadline(manner: str) -> None:
+    """A pause that would end with the deadline leaves no time for another try either."""
+    scene = Scene(httpx.ReadError("reset"), run=Run(deadline=FIRST_PAUSE, clock=lambda: 0.0))
+    with pytest.raises(httpx.ReadError):
+        scene.send(manner)
+    assert scene.trail.cut
+    assert scene.pauses == []
+
+
+@MANNERS
+def test_what_was_cut_below_stays_cut(manner: str) -> None:
+    """Where a link below found the deadline in the way, its error is raised, though this link would have had the time."""
+    scene = Scene(httpx.ReadError("reset"))
+    scene.trail.cut = True
+    with pytest.raises(httpx.ReadError):
+        scene.send(manner)
+    assert scene.trail.cut
+    assert scene.tried == 1

@@ -17,7 +17,7 @@ from bitget_spot import (
 )
 from bitget_spot._plan import Batch, Target, batches
 from bitget_spot._run import Halted, Run, Trail
-from bitget_spot._settlement import UNMENTIONED, fates
+from bitget_spot._settlement import HALTED, UNMENTIONED, fates
 from bitget_spot.errors import error_class
 from bitget_spot_api.models import BatchCancelOrdersResponse, ErrorResponse, OrderRef
 from bitget_spot_api.operations import ERROR_CODES
@@ -235,3 +235,19 @@ def test_planned_batches_are_settled_in_their_order() -> None:
     """There is one fate for every distinct order of a planned batch, in the batch's order."""
     _, (batch,) = batches([OrderRef(order_id=one) for one in "12321"], None, None)
     assert [status for status, _ in told(batch, {"successList": [ok("3"), ok("1")]})] == [ACCEPTED, UNKNOWN, ACCEPTED]
+
+
+def test_what_is_told_of_an_order_in_words() -> None:
+    """An accepted order needs no word; one that the answer leaves out, or that the end of the run kept back, is told why."""
+    (accepted, left_out), _ = fates(by_id("1", "2"), answer({"successList": [ok("1")]}), trail())
+    assert (accepted.code, accepted.message) == (None, None)
+    assert "not mention" in (left_out.message or "")
+    (kept,), _ = fates(by_id("1"), Halted(), trail())
+    assert kept.message == HALTED
+    assert "Halted" not in HALTED
+
+
+def test_the_words_of_an_exception_are_told_whole() -> None:
+    """Of an exception's words none is cut off, whatever they end in."""
+    (fate,), _ = fates(by_id("1"), httpx.ConnectError("no route to XX"), trail())
+    assert fate.message == "ConnectError: no route to XX"

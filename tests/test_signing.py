@@ -2,10 +2,12 @@
 
 import asyncio
 import base64
+import gc
 import hashlib
 import hmac
 import json
 import traceback
+import weakref
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from types import FrameType
 from typing import Any
@@ -13,6 +15,10 @@ from typing import Any
 import httpx
 import pytest
 from attrs import evolve
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from hypothesis import given
 from hypothesis import strategies as st
 from showing import everything_shown
@@ -37,6 +43,7 @@ STAMP = "1659076670000"
 SECRET = "secret"
 PASSPHRASE = "correct-horse-battery"
 KEY = "bg_0123456789abcdef"
+RSA_KEY = generate_private_key(65537, 2048)
 
 SINGLE = b'{"symbol":"BTCUSDT","batchMode":"single","orderList":[{"orderId":"121211212122"}]}'
 MULTIPLE = (
@@ -173,6 +180,7 @@ def test_vector_through_the_link(  # noqa: PLR0917 - the columns of the table
         ({"b": "2", "a": "ü&=/"}, "a=ü&=/&b=2", "a=%C3%BC%26%3D%2F&b=2"),
         ([("b", "2"), ("a", "9"), ("b", "1")], "a=9&b=2&b=1", "a=9&b=2&b=1"),
         ({"empty": ""}, "empty=", "empty="),
+        ({"a": "b c", "d": "e+f"}, "a=b c&d=e+f", "a=b%20c&d=e%2Bf"),
     ],
 )
 def test_query(params: Any, signed: str, sent: str) -> None:
@@ -183,6 +191,19 @@ def test_query(params: Any, signed: str, sent: str) -> None:
     assert arrived.url.query == sent.encode()
     expected = signed_by_hand(f"{STAMP}GET{INFO}?{signed}".encode())
     assert arrived.headers["ACCESS-SIGN"] == expected
+
+
+@both
+def test_an_rsa_key_signs_through_the_link(send: Send) -> None:
+    """With an RSA key the very bytes that leave are signed with it, and whoever has its public half can tell."""
+    pem = RSA_KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    exchange = Exchange()
+    send(signing(exchange, secret_key=pem), httpx.Request("POST", ORIGIN + PATH, content=SINGLE))
+    (arrived,) = exchange.arrived
+    signature = base64.b64decode(arrived.headers["ACCESS-SIGN"], validate=True)
+    message = f"{arrived.headers['ACCESS-TIMESTAMP']}POST{PATH}".encode() + arrived.content
+    RSA_KEY.public_key().verify(signature, message, PKCS1v15(), SHA256())
+    assert arrived.headers["ACCESS-PASSPHRASE"] == PASSPHRASE
 
 
 def test_without_query() -> None:
@@ -354,6 +375,13 @@ def test_same_origin(origin: str, url: str) -> None:
     assert len(exchange.arrived) == 1
 
 
+def test_a_foreign_origin_is_shown_as_one_writes_it() -> None:
+    """The refusal names both addresses, each with its port only where that is not its scheme's own."""
+    with pytest.raises(OriginError) as caught:
+        signing(Exchange(), origin="http://127.0.0.1:8787").handle_request(httpx.Request("GET", "http://127.0.0.1/x"))
+    assert str(caught.value) == "http://127.0.0.1 is not http://127.0.0.1:8787, to which this client is bound"
+
+
 # The clock
 
 SECONDS = st.floats(-1e5, 1e5)
@@ -498,3 +526,52 @@ def test_clock_is_not_learned_from_failure() -> None:
     exchange.error = None
     link.handle_request(httpx.Request("POST", ORIGIN + PATH, content=SINGLE))
     assert exchange.arrived[1].headers["ACCESS-SIGN"] == VECTORS[0][-1]
+
+
+@both
+def test_failure_shows_the_callers_context(send: Send) -> None:
+    """What the caller was handling is seen in the traceback of a request that failed meanwhile."""
+    outer = KeyError("outer")
+    try:
+        raise outer
+    except KeyError:
+        caught = failure(send, httpx.ConnectError("refused"))
+    assert "KeyError: 'outer'" in "".join(traceback.format_exception(caught))
+
+
+class Refusing(Transport):
+    """Fails with an error that only its own traceback knows."""
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("refused", request=request)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        return self.handle_request(request)
+
+
+@pytest.mark.parametrize("manner", ["sync", "asyncio"])
+def test_failure_is_let_go(manner: str) -> None:
+    """An error that nobody holds any more is gone, and the requests in its frames with it: they wait for no collector."""
+    link = signing(Refusing())
+
+    def in_sync() -> weakref.ref[Exception]:
+        try:
+            link.handle_request(httpx.Request("POST", ORIGIN + PATH, content=SINGLE))
+        except httpx.ConnectError as error:
+            return weakref.ref(error)
+        raise AssertionError("nothing was raised")
+
+    async def in_asyncio() -> weakref.ref[Exception]:
+        try:
+            await link.handle_async_request(httpx.Request("POST", ORIGIN + PATH, content=SINGLE))
+        except httpx.ConnectError as error:
+            return weakref.ref(error)
+        raise AssertionError("nothing was raised")
+
+    gc.collect()
+    gc.disable()
+    try:
+        let_go = in_sync() if manner == "sync" else asyncio.run(in_asyncio())
+        assert let_go() is None
+    finally:
+        gc.enable()

@@ -327,3 +327,27 @@ def test_cancelled_first_wakes_the_next() -> None:
         assert waiting.cancelled()
 
     asyncio.run(main())
+
+
+def test_whether_anybody_waits() -> None:
+    """A line is empty until somebody joins, and again when the last has left."""
+    line = Line()
+    assert line.is_empty() is True
+    first, second = line.join(), line.join()
+    assert line.is_empty() is False
+    line.leave(first)
+    assert line.is_empty() is False
+    line.leave(second)
+    assert line.is_empty() is True
+
+
+@both
+@pytest.mark.parametrize("stir", [lambda line, first: line.leave(first), lambda line, _: line.ring()])
+def test_waking_past_ended_loops(stir: Callable[[Line, Bell], None], wait: Callable[[Do], None]) -> None:
+    """Whoever leaves or rings wakes the first whose event loop still runs, not one whom nobody hears."""
+    line = Line()
+    first, ended, living = line.join(), line.join(), line.join()
+    for bell in (first, ended):
+        abandon(bell)
+    stir(line, first)
+    wait(living.wait(LONG))

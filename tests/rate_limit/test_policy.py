@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from bitget_spot.rate_limit._policy import (
     HOLD,
     LONGEST_CLOSURE,
+    PATIENCE,
     PERIOD_MARGIN,
+    POLL,
     TAKEN_OFF,
     WARM_NEEDED,
     Client,
@@ -270,6 +272,22 @@ def test_success_of_one_taken_before_resets_nothing() -> None:
     refused_after(log, 2.0, end + 1e-6)
 
 
+def test_a_closure_that_was_waited_out_to_the_moment() -> None:
+    """Who asks again at the very end of a closure has a slot, and what becomes of it tells of the closure."""
+    log = Log()
+    now = 0.0
+    for closure in (1.0, 2.0, 4.0):
+        assert log.take("again", now, TEN, LEASE) == 0.0
+        log.settle("again", now, TEN, LIMITED)
+        assert log.take("next", now, TEN, LEASE) == closure
+        now += closure
+    assert log.take("fine", now, TEN, LEASE) == 0.0
+    log.settle("fine", now, TEN, COLD)
+    log.take("again", now, TEN, LEASE)
+    log.settle("again", now, TEN, LIMITED)
+    assert log.closed_for == 1.0
+
+
 def test_429_occupies_its_slot() -> None:
     """A refused request was counted by the exchange: it occupies its slot like any other."""
     log = Log()
@@ -285,6 +303,27 @@ def test_shortest_is_the_shortest() -> None:
         for time in times:
             shortest.add(time, 0.0)
         assert shortest.taken_off() == near(0.95)
+
+
+@pytest.mark.parametrize(("before", "enough"), [(3, False), (4, True)])
+def test_five_of_both_times(before: int, enough: bool) -> None:
+    """Warm answers from before the times were renewed count towards the five like those from after, and each once."""
+    shortest = Shortest()
+    for _ in range(before):
+        shortest.add(0.1, 0.0)
+    shortest.add(0.2, 700.0)
+    assert shortest.enough is enough
+
+
+def test_shortest_is_renewed_after_ten_minutes() -> None:
+    """Where answers go on, what was shortest is forgotten when ten minutes have passed twice."""
+    shortest = Shortest()
+    for moment, told in ((0.0, 0.1), (600.5, 0.2), (1200.5, 0.2)):
+        for _ in range(WARM_NEEDED):
+            shortest.add(told, moment)
+        assert shortest.taken_off() == near(0.095)
+    shortest.add(0.2, 1201.0)
+    assert shortest.taken_off() == near(0.19)
 
 
 def test_shortest_expires() -> None:
@@ -309,6 +348,53 @@ def test_shorter_counts_at_once() -> None:
         shortest.add(0.2, 0.0)
     shortest.add(0.01, 0.1)
     assert shortest.taken_off() == near(0.0095)
+
+
+# A log that several clients share
+
+
+def test_the_second_in_line_waits_for_the_second_slot() -> None:
+    """In a shared log whoever stands behind another is told when the slot after the other's reopens."""
+    log = filled(Log(shared=True), TWO)
+    for index in range(2):
+        log.settle(str(index), index / 10, TWO, COLD)
+    assert log.take("first", 1.0, TWO, LEASE) == near(0.005)
+    assert log.take("second", 1.0, TWO, LEASE) == near(0.105)
+
+
+def test_a_place_is_kept_as_long_as_its_owner_may_take() -> None:
+    """A place is held until some patience after its owner was to ask again, and not a moment longer."""
+    log = filled(Log(shared=True), ONE)
+    assert log.take("waiting", 0.0, ONE, LEASE) == near(POLL)
+    log.settle("0", 0.0, ONE, UNSENT)
+    assert log.take("newcomer", POLL + PATIENCE - 0.001, ONE, LEASE) > 0
+    assert log.take("newcomer", POLL + PATIENCE, ONE, LEASE) == 0.0
+
+
+@pytest.mark.parametrize("moment", [1.005 - 0.95 * 0.5, 0.6])
+def test_free_slots_are_for_those_in_front(moment: float) -> None:
+    """A slot that what is taken off has freed goes to the first in line, however few the slots and whoever asks."""
+    log = learned(*[0.5] * 5)
+    log.shared = True
+    filled(log, ONE)
+    log.settle("0", 0.0, ONE, COLD)
+    assert log.take("first", 0.4, ONE, LEASE) > 0
+    assert log.take("second", 0.4, ONE, LEASE) > 0
+    assert log.take("second", moment, ONE, LEASE) == near(POLL)
+    assert log.take("first", moment, ONE, LEASE) == 0.0
+
+
+def test_who_shows_no_sign_of_life_for_a_minute() -> None:
+    """What another client has learned counts for a minute after it was last seen, also where there is but one other."""
+    log = Log(shared=True)
+    for seconds, client in ((0.5, "far"), (0.1, "close")):
+        for index in range(5):
+            log.take(str(index), 0.0, TEN, LEASE, client)
+            log.settle(str(index), 0.0, TEN, warm(seconds), client)
+    for moment, taken_off in ((59.9, 0.095), (60.0, 0.475)):
+        log.take("a", moment, ONE, LEASE, "far")
+        log.settle("a", moment, ONE, COLD, "far")
+        assert log.slots.pop("a")[2] == near(taken_off)
 
 
 # The promise: never more than the limit in any period, as the exchange counts.
