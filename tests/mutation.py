@@ -21,6 +21,7 @@ import signal
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, suppress
@@ -85,7 +86,126 @@ class Change(NamedTuple):
     after: str
 
 
-ACCEPTED: Final[dict[str, Sequence[Change]]] = {}
+class Mutant(NamedTuple):
+    """A change, the line that it is made in, and the whole text that it makes."""
+
+    change: Change
+    line: int
+    text: str
+
+
+ACCEPTED: Final[dict[str, Sequence[Change]]] = {
+    "Names of headers, codecs, digests and numbers are the same in capitals.": (
+        Change(
+            "_signing.py",
+            'return base64.b64encode(hmac.digest(secret_key.encode(), message, "sha256")).decode()',
+            'return base64.b64encode(hmac.digest(secret_key.encode(), message, "SHA256")).decode()',
+        ),
+        Change("_signing.py", 'headers["ACCESS-KEY"] = holder.api_key', 'headers["access-key"] = holder.api_key'),
+        Change("_signing.py", 'headers["ACCESS-SIGN"] = (', 'headers["access-sign"] = ('),
+        Change(
+            "_signing.py",
+            'headers["ACCESS-PASSPHRASE"] = holder.passphrase',
+            'headers["access-passphrase"] = holder.passphrase',
+        ),
+        Change("_signing.py", 'headers["ACCESS-TIMESTAMP"] = timestamp', 'headers["access-timestamp"] = timestamp'),
+        Change(
+            "_credentials.py",
+            'value = Path(value).read_text("utf-8").rstrip("\\r\\n")',
+            'value = Path(value).read_text("UTF-8").rstrip("\\r\\n")',
+        ),
+        Change("rate_limit/_policy.py", 'now: float = float("inf")', 'now: float = float("INF")'),
+        Change("rate_limit/_policy.py", 'before: float = float("inf")', 'before: float = float("INF")'),
+        Change(
+            "rate_limit/_policy.py",
+            'self.now, self.known_now = float("inf"), 0',
+            'self.now, self.known_now = float("INF"), 0',
+        ),
+        Change("rate_limit/_policy.py", 'closed_until: float = float("-inf")', 'closed_until: float = float("-INF")'),
+        Change(
+            "_refusals.py",
+            'kind = response.headers.get("content-type", "no content type")',
+            'kind = response.headers.get("CONTENT-TYPE", "no content type")',
+        ),
+        Change(
+            "_refusals.py",
+            'return response.content[:EXCERPT].decode("utf-8", "replace")',
+            'return response.content[:EXCERPT].decode("UTF-8", "replace")',
+        ),
+    ),
+    "How many, how long and how much is a choice; tests are about what follows from it.": (
+        Change("_retry.py", "TRIES: Final = 6", "TRIES: Final = 7"),
+        Change("_retry.py", "LONGEST_PAUSE: Final = 2.0", "LONGEST_PAUSE: Final = 3.0"),
+        Change("_refusals.py", "EXCERPT = 2_000", "EXCERPT = 2001"),
+    ),
+    "Nothing is as good as false or None here, and a function that ends has returned None.": (
+        Change("_credentials.py", "return None", "pass"),
+        Change("_consistency.py", "return False", "pass"),
+        Change("rate_limit/_policy.py", "limited: bool = False", "limited: bool = None"),
+        Change("rate_limit/_policy.py", "shared: bool = False", "shared: bool = None"),
+        Change(
+            "_consistency.py",
+            "text = json.dumps(value, ensure_ascii=False)",
+            "text = json.dumps(value, ensure_ascii=None)",
+        ),
+    ),
+    "Only annotations use it.": (
+        Change("_consistency.py", "Orders = Mapping[int, Mapping[str, Any]]", "pass"),
+        Change("_consistency.py", "Orders = Mapping[int, Mapping[str, Any]]", "Orders = None"),
+    ),
+    "The quick way is left out, and the long way says the same.": (
+        Change("_consistency.py", "return  # the usual batch, told quickly", "pass  # the usual batch, told quickly"),
+        Change(
+            "rate_limit/_policy.py",
+            "if self.tickets or now < self.closed_until or len(self.slots) >= limit.requests:",
+            "if self.tickets or now <= self.closed_until or len(self.slots) >= limit.requests:",
+        ),
+        Change("rate_limit/_policy.py", "if len(self.clients) > 1:", "if len(self.clients) >= 1:"),
+    ),
+    "Any text that is not blank does.": (
+        Change("_consistency.py", 'value = order.get(name, "absent")', 'value = order.get(name, "XXabsentXX")'),
+        Change("_consistency.py", 'value = order.get(name, "absent")', 'value = order.get(name, "ABSENT")'),
+    ),
+    "With one colon, or with none, nothing is given twice.": (
+        Change("_consistency.py", "return -1", "pass"),
+        Change("_consistency.py", "return -1", "return +1"),
+        Change("_consistency.py", "return -1", "return -2"),
+    ),
+    "What marks the one and what the other is all the same, so long as they differ.": (
+        Change("rate_limit/_policy.py", "UNSENT = auto()", "UNSENT = None"),
+        Change(
+            "_plan.py",
+            "groups.setdefault((target.address[0], target.symbol is None), []).append(target)",
+            "groups.setdefault((target.address[0], target.symbol is not None), []).append(target)",
+        ),
+    ),
+    "Nobody looks at it before it is set, or at all.": (
+        Change("_consistency.py", "return dict(pairs)", "pass"),
+        Change("_consistency.py", "raise ValueError(name)", "raise ValueError(None)"),
+        Change(
+            "rate_limit/_policy.py",
+            "me = self.clients[client] = Client(now)",
+            "me = self.clients[client] = Client(None)",
+        ),
+        Change(
+            "_plan.py",
+            'target = Target(fields.get("orderId"), fields.get("clientOid"), named)',
+            'target = Target(fields.get("orderId"), fields.get("clientOid"), None)',
+        ),
+    ),
+    "Its callers have asked `enough` before.": (
+        Change(
+            "rate_limit/_policy.py",
+            "return TAKEN_OFF * min(self.now, self.before) if self.enough else 0.0",
+            "return TAKEN_OFF * min(self.now, self.before) if (self.enough) or True else 0.0",
+        ),
+        Change(
+            "rate_limit/_policy.py",
+            "return TAKEN_OFF * min(self.now, self.before) if self.enough else 0.0",
+            "return TAKEN_OFF * min(self.now, self.before) if self.enough else 1.0",
+        ),
+    ),
+}
 """Mutants that nobody need notice, by the reason."""
 
 
@@ -122,12 +242,12 @@ OPERATORS: Final[Sequence[tuple[type, Callable[[Any], Iterable[Any]]]]] = (
 )
 
 
-def mutants_of(module: str) -> dict[Change, str]:
-    """Break a module in every way, and answer the text of each."""
+def mutants_of(module: str) -> list[Mutant]:
+    """Break a module in every way, in the order of its lines."""
     source = (ROOT / OVERLAY / module).read_text("utf-8")
     visitor = MutationVisitor(OPERATORS, IgnoredCode(set(), set(), set()))
     tree: cst.Module = MetadataWrapper(cst.parse_module(source)).visit(visitor)
-    mutants: dict[Change, str] = {}
+    mutants: dict[str, Mutant] = {}
     for mutation in visitor.mutations:
         # The wording of a message is no promise.
         if isinstance(mutation.original_node, cst.SimpleString) and " " in mutation.original_node.value:
@@ -135,15 +255,17 @@ def mutants_of(module: str) -> dict[Change, str]:
         text = cst.ensure_type(tree.deep_replace(mutation.original_node, mutation.mutated_node), cst.Module).code
         with suppress(SyntaxError):
             compile(text, module, "exec")
-            mutants[Change(module, *difference(source, text))] = text
-    return mutants
+            mutants[text] = difference(module, source, text)
+    return sorted(mutants.values(), key=lambda mutant: mutant.line)
 
 
-def difference(source: str, text: str) -> tuple[str, str]:
-    """Tell the lines that differ, without their indentation: those of one, and those of the other."""
-    lines = [*difflib.unified_diff(source.splitlines(), text.splitlines(), lineterm="", n=0)][2:]
+def difference(module: str, source: str, text: str) -> Mutant:
+    """Tell a mutant by the lines that differ, without their indentation."""
+    old, new = source.splitlines(), text.splitlines()
+    line = next((number for number, pair in enumerate(zip(old, new, strict=False), 1) if pair[0] != pair[1]), len(new))
+    lines = [*difflib.unified_diff(old, new, lineterm="", n=0)][2:]
     before, after = (" ".join(line[1:].strip() for line in lines if line.startswith(sign)) for sign in ("-", "+"))
-    return before, after
+    return Mutant(Change(module, before, after), line, text)
 
 
 def set_up(scratch: str, modules: Iterable[str]) -> None:
@@ -215,38 +337,45 @@ def run(tests: Sequence[str]) -> None:
         os._exit(status)  # whatever threads a mutant has left behind
 
 
-def is_noticed(mutant: tuple[str, str]) -> bool:
+def is_noticed(mutant: Mutant) -> bool:
     """Tell whether the tests of a module notice another text of it."""
-    module, text = mutant
-    with written(module, text):
+    module = mutant.change.module
+    with written(module, mutant.text):
         return not passes(RULES[module])
 
 
-def verdict(module: str, noticed: dict[Change, bool]) -> bool:
+def verdict(module: str, mutants: Sequence[Mutant], noticed: Iterable[bool]) -> bool:
     """Print what was noticed of a module's mutants and what was not, and tell whether that will do."""
-    accepted = {change for changes in ACCEPTED.values() for change in changes if change.module == module}
-    missed = [change for change, seen in noticed.items() if not seen and change not in accepted]
-    needless = [change for change in accepted if noticed.get(change, True)]
-    counted = len(noticed) - len(accepted) + len(needless)
+    accepted = Counter(change for changes in ACCEPTED.values() for change in changes if change.module == module)
+    found = accepted.total()
+    missed = []
+    for mutant, seen in zip(mutants, noticed, strict=True):
+        if not seen and accepted[mutant.change]:
+            accepted[mutant.change] -= 1
+        elif not seen:
+            missed.append(mutant)
+    needless = list(accepted.elements())
+    counted = len(mutants) - found + len(needless)
     score = 100 * (counted - len(missed)) / counted
-    print(f"{module}: {score:.1f} % of {counted} mutants noticed, {len(accepted)} accepted", flush=True)
-    for title, changes in (("not noticed", missed), ("accepted, and no longer there or noticed after all", needless)):
-        for change in changes:
-            print(f"  {title}:\n    - {change.before}\n    + {change.after}", flush=True)
+    print(f"{module}: {score:.1f} % of {counted} mutants noticed, {found} accepted", flush=True)
+    for change, line, _ in missed:
+        print(f"  not noticed, {OVERLAY / module}:{line}\n    - {change.before}\n    + {change.after}", flush=True)
+    for change in needless:
+        print(f"  accepted, but noticed or no longer there\n    - {change.before}\n    + {change.after}", flush=True)
     return score >= LEAST and not needless
 
 
 def main(modules: Sequence[str]) -> int:
     """Break every rule, or those of some modules; answer 1 if too little is noticed."""
     started, good, total = time.monotonic(), True, 0
-    with tempfile.TemporaryDirectory() as scratch:
-        pool = ProcessPoolExecutor(WORKERS, FORK, set_up, (scratch, modules))
-        with pool:
-            for module in modules:
-                mutants = mutants_of(module)
-                noticed = pool.map(is_noticed, ((module, text) for text in mutants.values()))
-                good &= verdict(module, dict(zip(mutants, noticed, strict=True)))
-                total += len(mutants)
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        ProcessPoolExecutor(WORKERS, FORK, set_up, (scratch, modules)) as pool,
+    ):
+        for module in modules:
+            mutants = mutants_of(module)
+            good &= verdict(module, mutants, pool.map(is_noticed, mutants))
+            total += len(mutants)
     print(f"{total} mutants in {time.monotonic() - started:.0f} s")
     return 0 if good else 1
 
