@@ -396,7 +396,7 @@ def test_credentials_do_not_travel(aviary: Aviary) -> None:
         for make in (pickle.dumps, copy.deepcopy):
             with pytest.raises(TypeError) as caught:
                 make(thing)
-            aviary.look("a refusal", *shown(caught.value))
+            aviary.look("a refusal", str(caught.value), caught.value)
     for text in (repr(credentials), str(credentials), f"{credentials}", "%s" % credentials, ascii(credentials)):  # noqa: UP031 - each way there is
         aviary.look("a repr", text)
 
