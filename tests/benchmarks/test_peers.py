@@ -66,7 +66,18 @@ def test_a_cost_that_is_too_high_breaks_its_promise(script: dict[str, Any]) -> N
 
 def test_a_short_run_writes_the_tables_and_an_opaque_picture(tmp_path: Path) -> None:
     """Without the peers: this package keeps the limit, and the files show it."""
-    options = ["--clients", "cancel_orders,generated-async", "--rounds", "2", "--calls", "1", "--orders", "500"]
+    options = [
+        "--clients",
+        "cancel_orders,generated-async",
+        "--starts",
+        "1",
+        "--rounds",
+        "2",
+        "--calls",
+        "1",
+        "--orders",
+        "500",
+    ]
     options += ["--lines", "20", "--repeat", "1", "--sizes", "50,500", "--growth-rounds", "1", "--out", str(tmp_path)]
     run = subprocess.run([sys.executable, SCRIPT, *options], capture_output=True, text=True, check=False, timeout=120)
     told = (tmp_path / "peers.md").read_text(encoding="utf-8")
