@@ -9,7 +9,6 @@ import os
 import pickle
 import subprocess
 import sys
-import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,10 +23,11 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     PublicFormat,
 )
-from showing import everything_shown
+from showing import everything_shown, locals_of
+from surroundings import forget_variables
 
 from bitget_spot import AuthenticationError, Credentials, CredentialsError, cancel_orders, connect
-from bitget_spot._credentials import PASSWORD_VARIABLE, VARIABLES
+from bitget_spot._credentials import VARIABLES
 from bitget_spot._signing import rsa_signature
 from bitget_spot.sandbox import Sandbox
 from bitget_spot_api.models import OrderRef
@@ -38,9 +38,7 @@ HIDDEN = "hidden-value"
 @pytest.fixture(autouse=True)
 def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     """Begin without any variable."""
-    for variable in (*VARIABLES.values(), PASSWORD_VARIABLE):
-        monkeypatch.delenv(variable, raising=False)
-        monkeypatch.delenv(f"{variable}_FILE", raising=False)
+    forget_variables(monkeypatch)
 
 
 # What is taken and refused
@@ -179,9 +177,7 @@ def test_half_a_character_is_no_credential(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("BITGET_PASSPHRASE", "a-passphrase")
     with pytest.raises(CredentialsError, match="BITGET_SECRET_KEY is not valid text") as caught:
         Credentials.from_env()
-    stack = traceback.TracebackException.from_exception(caught.value, capture_locals=True).stack
-    shown = [frame.locals for frame in stack if frame.filename != __file__]
-    assert "canary" not in f"{shown} {caught.value!r}"
+    assert "canary" not in f"{list(locals_of(caught.value, __file__))} {caught.value!r}"
 
 
 # Files
@@ -363,11 +359,7 @@ def test_unusable_rsa_key(secret: str, password: str | None, problem: str) -> No
     line = secret.splitlines()[len(secret.splitlines()) // 2]
     error = made(iter(["a", secret, "c", password]))
     assert problem in str(error)
-    shown = [
-        str(frame.locals)
-        for frame in traceback.TracebackException.from_exception(error, capture_locals=True).stack
-        if frame.filename != __file__
-    ]
+    shown = list(locals_of(error, __file__))
     for hidden in (line, HIDDEN):
         assert hidden not in f"{shown} {error!r}"
 

@@ -8,11 +8,11 @@ import hashlib
 import hmac
 import logging
 import pickle
-import traceback
 from collections.abc import Iterator
 
 import httpx
 import pytest
+from showing import locals_of
 
 from bitget_spot import BitgetError, Credentials, CredentialsError, connect
 from bitget_spot.sandbox import Sandbox
@@ -48,19 +48,10 @@ def shown(error: BaseException) -> Iterator[str]:
     """Everything that an error tracker may make of an exception."""
     yield repr(error)
     yield str(error)
-    yield from locals_of(error)
+    yield from locals_of(error, __file__)
     if isinstance(error, BitgetError | httpx.HTTPError):
         yield repr(pickle.dumps(error))
         yield repr(vars(error))
-
-
-def locals_of(error: BaseException) -> Iterator[str]:
-    """The locals of every frame of a traceback but this file's own, which hold the secrets to search for."""
-    told: traceback.TracebackException | None
-    told = traceback.TracebackException.from_exception(error, capture_locals=True)
-    while told is not None:
-        yield from (repr(frame.locals) for frame in told.stack if frame.filename != __file__)
-        told = told.__cause__ or told.__context__
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -137,7 +128,7 @@ def test_the_search_would_find_a_secret(credentials: Credentials) -> None:
     with pytest.raises(base64.binascii.Error) as caught:  # type: ignore[attr-defined]
         base64.b64decode(PASSPHRASE + "x", validate=True)
     with pytest.raises(AssertionError):
-        assert_clean(locals_of(caught.value), [])
+        assert_clean(locals_of(caught.value, __file__), [])
 
 
 def assert_clean(texts: Iterator[str] | list[str], signatures: list[str]) -> None:

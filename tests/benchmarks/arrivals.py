@@ -296,13 +296,11 @@ class Run:
     seed: int
 
 
-@frozen
-class Result:
-    """What came of a run: its arrivals at the exchange, from the first on, and the seconds to the last answer."""
+class Seen:
+    """What the exchange saw: its arrivals, each with whether it was refused."""
 
-    run: Run
+    __slots__ = ()
     arrivals: list[tuple[float, bool]]
-    seconds: float
 
     @property
     def worst(self) -> int:
@@ -313,6 +311,15 @@ class Result:
     def refused(self) -> int:
         """How many were answered 429."""
         return sum(refused for _, refused in self.arrivals)
+
+
+@frozen
+class Result(Seen):
+    """What came of a run: its arrivals at the exchange, from the first on, and the seconds to the last answer."""
+
+    run: Run
+    arrivals: list[tuple[float, bool]]
+    seconds: float
 
     @property
     def over_bound(self) -> float:

@@ -37,9 +37,9 @@ from arrivals import (
     Connection,
     Exchange,
     Line,
+    Seen,
     answer,
     at_least,
-    in_the_last_second,
     named,
 )
 from attrs import Factory, frozen
@@ -231,7 +231,7 @@ def measured_cpu(
 
 
 @frozen
-class Race:
+class Race(Seen):
     """What came of cancelling many orders over a line: times in seconds, arrivals as the exchange saw them."""
 
     name: str
@@ -241,16 +241,6 @@ class Race:
     cpu: float
     arrivals: list[tuple[float, bool]]
     cancelled: int
-
-    @property
-    def worst(self) -> int:
-        """The most arrivals in any second."""
-        return max(count for _, count in in_the_last_second([at for at, _ in self.arrivals]))
-
-    @property
-    def refused(self) -> int:
-        """How many batches were answered 429."""
-        return sum(refused for _, refused in self.arrivals)
 
     @property
     def bound(self) -> float:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from typing import Any, TypeAlias
 
 import pytest
 from attrs import frozen
+from surroundings import forget_variables, point_to
 
 from bitget_spot.__main__ import main
 from bitget_spot.sandbox import Sandbox
@@ -43,9 +43,9 @@ Cli: TypeAlias = Callable[..., Ended]
 @pytest.fixture(autouse=True)
 def clean(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Nothing of the environment's own, and the signals as they were."""
-    for name in list(os.environ):
-        if name.startswith("BITGET_") or name in ("COLUMNS", "NO_COLOR", "FORCE_COLOR"):
-            monkeypatch.delenv(name)
+    forget_variables(monkeypatch)
+    for name in ("COLUMNS", "NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
     before = signal.getsignal(signal.SIGTERM)
     yield
     signal.signal(signal.SIGTERM, before)
@@ -58,10 +58,7 @@ def start(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Sandbox]]:
 
         def one(**options: Any) -> Sandbox:
             sandbox = stack.enter_context(Sandbox(**options))
-            monkeypatch.setenv("BITGET_API_KEY", sandbox.api_key)
-            monkeypatch.setenv("BITGET_SECRET_KEY", sandbox.secret_key)
-            monkeypatch.setenv("BITGET_PASSPHRASE", sandbox.passphrase)
-            monkeypatch.setenv("BITGET_API_BASE_URL", sandbox.url)
+            point_to(sandbox, monkeypatch)
             return sandbox
 
         yield one

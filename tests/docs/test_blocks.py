@@ -23,6 +23,7 @@ from typing import Any, Final
 
 import pytest
 from attrs import define, frozen
+from surroundings import forget_variables, point_to
 
 import bitget_spot
 from bitget_spot.sandbox import Sandbox
@@ -187,13 +188,8 @@ def session(bitget_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: 
     monkeypatch.chdir(tmp_path)
     Path("tests").symlink_to(ROOT / "tests")
     monkeypatch.setenv("PATH", os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
-    for name in list(os.environ):
-        if name.startswith("BITGET_"):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("BITGET_API_KEY", bitget_sandbox.api_key)
-    monkeypatch.setenv("BITGET_SECRET_KEY", bitget_sandbox.secret_key)
-    monkeypatch.setenv("BITGET_PASSPHRASE", bitget_sandbox.passphrase)
-    monkeypatch.setenv("BITGET_API_BASE_URL", bitget_sandbox.url)
+    forget_variables(monkeypatch)
+    point_to(bitget_sandbox, monkeypatch)
     # Some orders that the pages name are not there, which a batch of them alone would hear as a refusal.
     bitget_sandbox.all_gone_as_refusal = False
     return Session(bitget_sandbox, monkeypatch, set())

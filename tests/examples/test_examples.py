@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import csv
 import io
-import os
 import re
 import runpy
 import subprocess
@@ -25,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from demo import main
 from record_demo import PICTURE, WIDTH, record
 from rich.console import Console
+from surroundings import forget_variables, point_to
 
 from bitget_spot import Status
 from bitget_spot.sandbox import Sandbox
@@ -39,13 +39,8 @@ Run = Callable[..., str]
 def surroundings(bitget_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Set what `python -m bitget_spot.sandbox` tells a client to set, in an empty folder."""
     monkeypatch.chdir(tmp_path)
-    for name in list(os.environ):
-        if name.startswith("BITGET_"):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("BITGET_API_KEY", bitget_sandbox.api_key)
-    monkeypatch.setenv("BITGET_SECRET_KEY", bitget_sandbox.secret_key)
-    monkeypatch.setenv("BITGET_PASSPHRASE", bitget_sandbox.passphrase)
-    monkeypatch.setenv("BITGET_API_BASE_URL", bitget_sandbox.url)
+    forget_variables(monkeypatch)
+    point_to(bitget_sandbox, monkeypatch)
 
 
 @pytest.fixture

@@ -4,12 +4,36 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import zlib
 from typing import Any, Final
 
 import httpx
 from attrs import field, frozen
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
+
+EXAMPLES: Final = int(os.environ.get("SOAK_EXAMPLES", "0"))
+"""How many examples are wanted; 0 for those that the tests name themselves."""
+
+
+def share(number: int, of: int | None = None) -> settings:
+    """
+    Play so many examples, the same every time, or as many as are wanted.
+
+    Args:
+        number: How many where nobody wants a number.
+        of: What as many as are wanted stands for; of a dearer test that names less, a share of them is played.
+
+    """
+    return settings(
+        max_examples=EXAMPLES * number // (of or number) or number,
+        derandomize=not EXAMPLES,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+
 
 WORDS: Final = (
     *("code", "msg", "message", "requestTime", "data", "successList", "failureList", "orderId", "clientOid"),

@@ -7,7 +7,6 @@ import gzip
 import itertools
 import json
 import logging
-import os
 import pickle
 import tracemalloc
 from collections.abc import Callable, Sequence
@@ -15,7 +14,7 @@ from typing import Any, Final
 
 import httpx
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from soak.stage import Stage, staged
 
@@ -39,23 +38,11 @@ from bitget_spot_api.api.public import get_server_time
 from bitget_spot_api.api.trade import batch_cancel_orders, get_history_orders, get_order_info, get_unfilled_orders
 from bitget_spot_api.models import BatchCancelOrdersRequest, OrderRef
 
-from .hostile import Answer, answers
+from .hostile import Answer, answers, share
 
-EXAMPLES: Final = int(os.environ.get("SOAK_EXAMPLES", "0"))
 ORDERS: Final = [OrderRef(order_id="1"), OrderRef(order_id="2", symbol="BTCUSDT"), OrderRef(client_oid="x")]
 DEADLINE: Final = 30.0
 MANNERS: Final = ("threads", "tasks")
-
-
-def share(number: int) -> settings:
-    """Play so many examples, the same every time, or as many as are wanted."""
-    return settings(
-        max_examples=EXAMPLES or number,
-        derandomize=not EXAMPLES,
-        deadline=None,
-        database=None,
-        suppress_health_check=list(HealthCheck),
-    )
 
 
 def client_of(stage: Stage, given_answers: Sequence[Answer]) -> Client:

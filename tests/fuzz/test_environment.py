@@ -10,14 +10,16 @@ from typing import Any, Final
 
 import httpx
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
+from surroundings import forget_variables
 
 from bitget_spot import BitgetError, Credentials, CredentialsError, connect
 from bitget_spot.rate_limit import MemorySlots
 from bitget_spot_api.api.trade import get_unfilled_orders
 
-EXAMPLES: Final = int(os.environ.get("SOAK_EXAMPLES", "0"))
+from .hostile import share
+
 NAMES: Final = ("BITGET_API_KEY", "BITGET_SECRET_KEY", "BITGET_PASSPHRASE")
 PASSWORD: Final = "BITGET_SECRET_KEY_PASSWORD"
 PIECES: Final = (
@@ -54,17 +56,6 @@ variables = st.fixed_dictionaries(
 )
 
 
-def share(number: int) -> settings:
-    """Play so many examples, the same every time, or as many as are wanted."""
-    return settings(
-        max_examples=EXAMPLES or number,
-        derandomize=not EXAMPLES,
-        deadline=None,
-        database=None,
-        suppress_health_check=list(HealthCheck),
-    )
-
-
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A directory to be in, with a file."""
@@ -75,9 +66,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(autouse=True)
 def nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing of the environment's own."""
-    for name in list(os.environ):
-        if name.startswith("BITGET_"):
-            monkeypatch.delenv(name)
+    forget_variables(monkeypatch)
 
 
 @share(300)

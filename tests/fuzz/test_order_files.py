@@ -12,16 +12,15 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bitget_spot.__main__ import main
 from bitget_spot._cli._orders import BadInputError, collect, plan
 from bitget_spot_api.types import Unset
 
-from .hostile import Raw, texts, written
+from .hostile import Raw, share, texts, written
 
-EXAMPLES: Final = int(os.environ.get("SOAK_EXAMPLES", "0"))
 CELLS: Final = (
     *("1300000000000000001", "1.3E+18", "1300000000000000000", "grid-7-sell", "BTCUSDT", "btcusdt", "", " ", '"', '""'),
     *(
@@ -91,18 +90,7 @@ def as_json(value: object) -> str:
     return written(value) if isinstance(value, Raw) else json.dumps(value)
 
 
-def share(number: int) -> settings:
-    """Play so many examples, the same every time, or as many as are wanted."""
-    return settings(
-        max_examples=EXAMPLES * number // 300 or number,
-        derandomize=not EXAMPLES,
-        deadline=None,
-        database=None,
-        suppress_health_check=list(HealthCheck),
-    )
-
-
-@share(300)
+@share(300, of=300)
 @given(content=contents, name=names, symbols=st.lists(st.sampled_from(["BTCUSDT", "ethusdt", " ", ""]), max_size=2))
 @example(content=b"orderId\n1300000000000000001\n", name="orders.csv", symbols=[])
 def test_orders_or_every_reason(content: bytes, name: str, symbols: list[str], tmp_path: Path) -> None:
@@ -126,7 +114,7 @@ def test_orders_or_every_reason(content: bytes, name: str, symbols: list[str], t
         assert isinstance(order.order_id, Unset) or order.order_id.isdecimal()
 
 
-@share(40)
+@share(40, of=300)
 @given(content=contents, name=names, as_data=st.booleans())
 def test_the_command_shows_what_it_would_do(content: bytes, name: str, as_data: bool, tmp_path: Path) -> None:
     """With `--dry-run` the command shows the requests, or says on stderr what is wrong; nothing else happens."""
@@ -161,7 +149,7 @@ def test_a_long_line_takes_no_long_time(piece: str, tmp_path: Path) -> None:
     assert time.process_time() - began < 5
 
 
-@share(150)
+@share(150, of=300)
 @given(
     values=st.lists(cells | st.binary(max_size=8).map(os.fsdecode), max_size=4),
     oids=st.lists(cells, max_size=3),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import io
 import itertools
-import os
 import re
 import sys
 import time
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
@@ -23,7 +22,8 @@ import check_docs
 from check_docs import TEXTS, PageError, accept, compare, operation_of, parse_page, show, texts_of
 from generate import DOCUMENT
 
-EXAMPLES: Final = int(os.environ.get("SOAK_EXAMPLES", "0"))
+from .hostile import share
+
 SOURCE: Final = DOCUMENT.read_text("utf-8")
 PAGE: Final = """# Batch Cancel
 
@@ -118,18 +118,7 @@ def document() -> Mapping[str, Any]:
     return found
 
 
-def share(number: int) -> settings:
-    """Play so many examples, the same every time, or as many as are wanted."""
-    return settings(
-        max_examples=EXAMPLES * number // 150 or number,
-        derandomize=not EXAMPLES,
-        deadline=None,
-        database=None,
-        suppress_health_check=list(HealthCheck),
-    )
-
-
-@share(150)
+@share(150, of=150)
 @given(page=pages())
 def test_a_page_is_read_or_refused(page: str, document: Mapping[str, Any]) -> None:
     """A page is held against the document, or refused with the reason; showing what was found never fails."""
@@ -143,7 +132,7 @@ def test_a_page_is_read_or_refused(page: str, document: Mapping[str, Any]) -> No
         show(compare(facts, operation))
 
 
-@share(8)
+@share(8, of=150)
 @given(page=pages())
 def test_what_is_accepted_changes_digests_alone(page: str, document: Mapping[str, Any]) -> None:
     """After `--accept` the document says what it said before, and holds the page's digests, whatever its words are."""

