@@ -46,11 +46,18 @@ def near(seconds: float) -> object:
 
 
 def learned(*times: float, at: float = 0.0) -> Log:
-    """Make a log without slots that knows these warm answer times."""
+    """Make a log without slots that knows these warm answer times, each of a burst of its own."""
     log = Log()
-    for time in times:
-        log.clients.setdefault("", Client(at)).shortest.add(time, at)
+    log.clients[""] = Client(at, known(*times, at=at))
     return log
+
+
+def known(*times: float, at: float = 0.0) -> Shortest:
+    """Make what is known of these warm answer times, each of a burst of its own, the last of them now."""
+    shortest = Shortest()
+    for before, time in zip(reversed(range(len(times))), times, strict=True):
+        shortest.add(time, at - before)
+    return shortest
 
 
 def filled(log: Log, limit: RateLimit, now: float = 0.0) -> Log:
@@ -95,7 +102,7 @@ def test_wait_ends_exactly() -> None:
 
 @pytest.mark.parametrize(("known", "taken_off"), [(0, 0.0), (4, 0.0), (5, 0.095), (6, 0.095)])
 def test_five_warm_answers(known: int, taken_off: float) -> None:
-    """Nothing is taken off until five warm answers are known; then 95 % of the shortest of them."""
+    """Nothing is taken off until five warm answers are known; then, of so many bursts, 95 % of the shortest of them."""
     log = learned(*[0.1, 0.3, 0.2, 0.5, 0.4, 0.6][:known])
     log.take("0", 10.0, ONE, LEASE)
     log.settle("0", 10.1, ONE, COLD)
@@ -108,6 +115,47 @@ def test_the_fifth_counts_for_itself() -> None:
     log.take("0", 10.0, ONE, LEASE)
     log.settle("0", 10.2, ONE, warm(0.2))
     assert log.take("1", 10.2, ONE, LEASE) == near(1.005 - 0.95 * 0.2)
+
+
+@pytest.mark.parametrize(("bursts", "taken_off"), [(1, 0.1), (2, 0.2), (3, 0.285), (4, 0.285)])
+def test_a_third_for_each_burst(bursts: int, taken_off: float) -> None:
+    """Each burst lets a third of the shortest be taken off, until it is 95 %: one that was held up tells too much."""
+    shortest = Shortest()
+    for burst in range(bursts):
+        for answer in range(10):
+            shortest.add(0.3, burst + answer / 20)
+    assert shortest.taken_off() == near(taken_off)
+
+
+def test_what_is_one_burst() -> None:
+    """What comes within half a second of a burst's first answer is of that burst; what comes later begins another."""
+    shortest = Shortest()
+    for moment, bursts in ((1.0, 1), (1.25, 1), (1.5, 1), (1.501, 2), (2.0, 2), (2.002, 3)):
+        shortest.add(0.3, moment)
+        assert shortest.bursts_now == bursts
+
+
+@pytest.mark.parametrize("stall", [0.0, 0.01, 0.04, 0.08, 0.16])
+@pytest.mark.parametrize("held_up", range(6))
+def test_a_burst_that_is_held_up_fools_nobody(held_up: int, stall: float) -> None:
+    """One burst that takes up to thrice as long on its way there, all ten alike, lets no eleventh into a second."""
+    log, now, arrivals = Log(), 0.0, list[float]()
+    for burst in range(8):
+        there = 0.04 + (stall if burst == held_up else 0.0)
+        took = there + 0.04
+        taken: list[float] = []
+        while len(taken) < TEN.requests:
+            wait = log.take(f"{burst} {len(taken)}", now, TEN, LEASE)
+            if wait:
+                now += wait
+            else:
+                taken.append(now)
+        for index, at in enumerate(taken):
+            arrivals.append(at + there)
+            log.settle(f"{burst} {index}", at + took, TEN, warm(took) if burst else COLD)
+        now += took
+    arrivals.sort()
+    assert not [one for one, eleventh in zip(arrivals, arrivals[10:], strict=False) if eleventh - one < 1.0]
 
 
 @pytest.mark.parametrize("told", [COLD, LOST, Settlement(Fate.UNSENT, warm=0.1), UNSENT])
@@ -299,38 +347,39 @@ def test_429_occupies_its_slot() -> None:
 def test_shortest_is_the_shortest() -> None:
     """The shortest of all that are known counts, in whatever order they came."""
     for times in ([1, 2, 3, 4, 5], [5, 4, 3, 2, 1], [3, 1, 5, 2, 4]):
-        shortest = Shortest()
-        for time in times:
-            shortest.add(time, 0.0)
-        assert shortest.taken_off() == near(0.95)
+        assert known(*times).taken_off() == near(0.95)
 
 
 @pytest.mark.parametrize(("before", "enough"), [(3, False), (4, True)])
 def test_five_of_both_times(before: int, enough: bool) -> None:
     """Warm answers from before the times were renewed count towards the five like those from after, and each once."""
-    shortest = Shortest()
-    for _ in range(before):
-        shortest.add(0.1, 0.0)
+    shortest = known(*[0.1] * before)
     shortest.add(0.2, 700.0)
     assert shortest.enough is enough
 
 
+def test_bursts_of_both_times() -> None:
+    """Bursts from before the times were renewed count like those from after; those from before these count no more."""
+    shortest = known(0.3, 0.3)
+    for moment, bursts in ((600.5, 3), (601.5, 4), (1201.0, 3), (1802.0, 2)):
+        shortest.add(0.3, moment)
+        assert shortest.taken_off() == near(min(0.95, bursts / 3) * 0.3)
+
+
 def test_shortest_is_renewed_after_ten_minutes() -> None:
     """Where answers go on, what was shortest is forgotten when ten minutes have passed twice."""
-    shortest = Shortest()
-    for moment, told in ((0.0, 0.1), (600.5, 0.2), (1200.5, 0.2)):
-        for _ in range(WARM_NEEDED):
-            shortest.add(told, moment)
+    shortest = known(*[0.1] * WARM_NEEDED)
+    for moment in (600.5, 1200.5):
+        for second in range(WARM_NEEDED):
+            shortest.add(0.2, moment - second)
         assert shortest.taken_off() == near(0.095)
-    shortest.add(0.2, 1201.0)
+    shortest.add(0.2, 1201.1)
     assert shortest.taken_off() == near(0.19)
 
 
 def test_shortest_expires() -> None:
     """A shortest time is believed for ten minutes at least and, where answers go on, for twenty at most."""
-    shortest = Shortest()
-    for _ in range(5):
-        shortest.add(0.1, 0.0)
+    shortest = known(*[0.1] * 5)
     for minute in range(1, 11):
         shortest.add(0.2, 60.0 * minute)
         assert shortest.taken_off() == near(0.095)
@@ -343,9 +392,7 @@ def test_shortest_expires() -> None:
 
 def test_shorter_counts_at_once() -> None:
     """A time shorter than the known one counts from the moment it is seen."""
-    shortest = Shortest()
-    for _ in range(5):
-        shortest.add(0.2, 0.0)
+    shortest = known(*[0.2] * 5)
     shortest.add(0.01, 0.1)
     assert shortest.taken_off() == near(0.0095)
 
@@ -388,9 +435,7 @@ def test_who_shows_no_sign_of_life_for_a_minute() -> None:
     """What another client has learned counts for a minute after it was last seen, also where there is but one other."""
     log = Log(shared=True)
     for seconds, client in ((0.5, "far"), (0.1, "close")):
-        for index in range(5):
-            log.take(str(index), 0.0, TEN, LEASE, client)
-            log.settle(str(index), 0.0, TEN, warm(seconds), client)
+        log.clients[client] = Client(0.0, known(*[seconds] * 5))
     for moment, taken_off in ((59.9, 0.095), (60.0, 0.475)):
         log.take("a", moment, ONE, LEASE, "far")
         log.settle("a", moment, ONE, COLD, "far")

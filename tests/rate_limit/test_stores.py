@@ -211,11 +211,18 @@ def test_asking_twice_takes_one_slot(budget: Budget) -> None:
     assert budget.take("c") > 0
 
 
+def learn(budget: Budget, clock: Clock, seconds: float, *, times: int = 5, apart: float = 0.6) -> None:
+    """Teach a client so many warm answers, each of a burst of its own unless they come closer to each other."""
+    for index in range(times):
+        clock.now += apart
+        assert budget.take(f"warm {index}") == 0.0
+        budget.settle(f"warm {index}", warm(seconds))
+
+
 def test_what_was_learned_is_taken_off(budget: Budget, clock: Clock) -> None:
     """After five warm answers a slot reopens earlier by most of the shortest."""
     for index in range(5):
-        assert budget.take(f"warm {index}") == 0.0
-        budget.settle(f"warm {index}", warm(0.25 + index / 8))
+        learn(budget, clock, 0.25 + index / 8, times=1)
     clock.now += 2.0
     budget.limit = ONE
     assert budget.take("a") == 0.0
@@ -342,27 +349,35 @@ def test_places_beyond_the_slots(several: Callable[..., list[Budget]]) -> None:
     assert second.take("waiting") == 0.0
 
 
-def learn(budget: Budget, seconds: float) -> None:
-    """Teach a client five warm answers that take no slot for longer than it waits."""
-    for index in range(5):
-        assert budget.take(f"warm {index}") == 0.0
-        budget.settle(f"warm {index}", warm(seconds))
+@pytest.mark.parametrize(("bursts", "taken_off"), [(1, 0.1), (2, 0.2), (3, 0.285)])
+def test_trust_grows_with_the_bursts(budget: Budget, clock: Clock, bursts: int, taken_off: float) -> None:
+    """Each burst of warm answers lets another third of the shortest be taken off, not each answer."""
+    for _ in range(bursts):
+        clock.now += 2.0
+        for _ in range(5):
+            learn(budget, clock, 0.3, times=1, apart=0.1)
+    clock.now += 2.0
+    budget.limit = ONE
+    assert budget.take("a") == 0.0
+    budget.settle("a", ANSWERED)
+    clock.now += PERIOD - taken_off - 0.01
+    assert budget.take("b") == near(0.01)
+    budget.settle("b", UNSENT)
 
 
 def test_the_shortest_of_all_clients_is_taken_off(several: Callable[..., list[Budget]], clock: Clock) -> None:
     """Of the times of several machines the smallest counts, for slots that were settled before it was known too."""
     far, close = several(2, TWO)
     far.limit = close.limit = TEN
-    learn(far, 0.5)
+    learn(far, clock, 0.5)
+    learn(close, clock, 0.125, times=4)
     clock.now += 2.0
-    far.limit = ONE
     assert far.take("a") == 0.0
     far.settle("a", ANSWERED)
-    close.limit = TEN
-    learn(close, 0.125)
+    learn(close, clock, 0.125, times=1, apart=0.0)
     clock.now += PERIOD - 0.5 * 0.95
-    # All that was learned from occupies slots too; ten of them leave four.
-    far.limit = close.limit = RateLimit(6, 1.0, "UID")
+    # What was learned from last occupies a slot as long.
+    far.limit = close.limit = ONE
     assert far.take("b") == near(PATIENCE)
     clock.now += 0.375 * 0.95 - 0.01
     assert far.take("b") == near(0.01)
@@ -373,7 +388,7 @@ def test_the_shortest_of_all_clients_is_taken_off(several: Callable[..., list[Bu
 def test_a_newcomer_takes_nothing_off(several: Callable[..., list[Budget]], clock: Clock) -> None:
     """Nothing is taken off for a client that does not know five warm answers of its own, settling or taking."""
     veteran, newcomer = several(2)
-    learn(veteran, 0.5)
+    learn(veteran, clock, 0.5)
     clock.now += 2.0
     veteran.limit = newcomer.limit = ONE
     assert veteran.take("a") == 0.0

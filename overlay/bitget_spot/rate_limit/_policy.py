@@ -7,7 +7,8 @@ moment at which the exchange can have counted the request, and that moment is bo
 the answer's arrival by what follows the counting. A new request is counted after its sending by what goes before it.
 The shortest time from sending to answer on an open connection comes close to the sum of the two from above, and that
 much may be taken off. An answer that had to open its connection took longer *before* it was counted; it teaches
-nothing.
+nothing. And the answers of one burst may all have met the same delay on their way there; so what they teach is believed
+by thirds, one for each burst that has been seen.
 
 Where several clients share a log, the way back is that of the client that settles a slot and the way there that of the
 client that takes it next. So what is taken off is the shortest time of any of them, and nothing is taken off for a
@@ -34,6 +35,10 @@ TAKEN_OFF: Final = 0.95
 """The smallest sum of both ways is a little more than the sum of the smallest."""
 WARM_NEEDED: Final = 5
 """How many warm answers must be known before anything is taken off."""
+BURST: Final = 0.5
+"""Answers that come so soon after a burst's first one are of that burst."""
+TRUST: Final = 1 / 3
+"""How much of the shortest time each burst lets be taken off; one that was held up would else fool the next."""
 WARM_EXPIRY: Final = 600.0
 """How long a shortest time is believed, once to twice."""
 HOLD: Final = 2.0
@@ -84,13 +89,19 @@ class Shortest:
     before: float = float("inf")
     known_now: int = 0
     known_before: int = 0
+    bursts_now: int = 0
+    bursts_before: int = 0
+    burst: float = float("-inf")
 
     def add(self, warm: float, at: float) -> None:
         """Take one more warm answer time into account."""
         if at - self.started > WARM_EXPIRY:
             self.started = at
-            self.before, self.known_before = self.now, self.known_now
-            self.now, self.known_now = float("inf"), 0
+            self.before, self.known_before, self.bursts_before = self.now, self.known_now, self.bursts_now
+            self.now, self.known_now, self.bursts_now = float("inf"), 0, 0
+        if at - self.burst > BURST:
+            self.burst = at
+            self.bursts_now += 1
         self.known_now += 1
         self.now = min(self.now, warm)
 
@@ -101,7 +112,7 @@ class Shortest:
 
     def taken_off(self) -> float:
         """Tell how much earlier than its answer a slot's period may begin."""
-        return TAKEN_OFF * min(self.now, self.before) if self.enough else 0.0
+        return min(TAKEN_OFF, TRUST * (self.bursts_now + self.bursts_before)) * min(self.now, self.before)
 
 
 @define
@@ -194,8 +205,7 @@ class Log:
             self.slots[slot] = taken_at, free_at, self._taken_off(me)
         # What was taken before a closure says nothing about whether the closure was long enough.
         if told.limited and taken_at >= self.closed_until:
-            longer = max(2 * self.closed_for, limit.period_seconds)
-            self.closed_for = min(longer, LONGEST_CLOSURE)
+            self.closed_for = min(max(2 * self.closed_for, limit.period_seconds), LONGEST_CLOSURE)
             self.closed_until = now + self.closed_for
         elif told.fate is Fate.ANSWERED and taken_at >= self.closed_until:
             self.closed_for = 0.0
@@ -205,10 +215,7 @@ class Log:
         if me is None:
             me = self.clients[client] = Client(now)
         me.seen = now
-        if len(self.clients) > 1:
-            self.clients = {
-                name: one for name, one in self.clients.items() if one is me or now - one.seen < CLIENT_EXPIRY
-            }
+        self.clients = {name: one for name, one in self.clients.items() if one is me or now - one.seen < CLIENT_EXPIRY}
         return me
 
     def _taken_off(self, me: Client) -> float:

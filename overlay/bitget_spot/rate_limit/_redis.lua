@@ -43,7 +43,7 @@ log.at = now
 
 local me = log.clients[client]
 if not me then
-  me = {started = 0, now = false, before = false, known_now = 0, known_before = 0}
+  me = {started = 0, now = false, before = false, known_now = 0, known_before = 0, bursts_now = 0, bursts_before = 0}
   log.clients[client] = me
 end
 me.seen = now
@@ -67,10 +67,11 @@ local function taken_off()
   local least = math.huge
   for _, one in pairs(log.clients) do
     if enough(one) then
-      least = math.min(least, one.now or math.huge, one.before or math.huge)
+      local trust = math.min(TAKEN_OFF, TRUST * (one.bursts_now + one.bursts_before))
+      least = math.min(least, trust * math.min(one.now or math.huge, one.before or math.huge))
     end
   end
-  return TAKEN_OFF * least
+  return least
 end
 
 local function place()
@@ -143,7 +144,11 @@ end
 
 local function learn()
   if now - me.started > WARM_EXPIRY then
-    me.started, me.before, me.known_before, me.now, me.known_now = now, me.now, me.known_now, false, 0
+    me.before, me.known_before, me.bursts_before = me.now, me.known_now, me.bursts_now
+    me.started, me.now, me.known_now, me.bursts_now = now, false, 0, 0
+  end
+  if not me.burst or now - me.burst > BURST then
+    me.burst, me.bursts_now = now, me.bursts_now + 1
   end
   me.known_now = me.known_now + 1
   me.now = math.min(me.now or math.huge, warm)

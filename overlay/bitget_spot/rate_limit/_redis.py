@@ -27,6 +27,8 @@ _NUMBERS: Final = (
     "PERIOD_MARGIN",
     "TAKEN_OFF",
     "WARM_NEEDED",
+    "BURST",
+    "TRUST",
     "WARM_EXPIRY",
     "HOLD",
     "LONGEST_CLOSURE",
