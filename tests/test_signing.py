@@ -290,6 +290,8 @@ def test_original_is_untouched(send: Send) -> None:
     assert not any(name.startswith("access-") for name in request.headers)
     assert request.url.query == b"b=2&a=1"
     assert exchange.arrived[0].extensions["mark"] == "kept"
+    # What the wire adds must not be there when the same request is sent again.
+    assert exchange.arrived[0].extensions is not request.extensions
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ class Target:
 
     order_id: str | None
     client_oid: str | None
-    symbol: str | None
+    symbol: str | None = None
     places: list[int] = Factory(list)
 
     @property
@@ -123,7 +123,7 @@ def _targets(given: Iterable[object], symbol: str | None) -> Iterable[Target]:
             violations += [Violation(f"orders[{index}]{field}", problem) for field, problem in problems]
             continue
         named = (fields.get("symbol") or "").strip() or symbol
-        target = Target(fields.get("orderId"), fields.get("clientOid"), named)
+        target = Target(fields.get("orderId"), fields.get("clientOid"))
         known = targets.setdefault(target.address, target)
         known.places.append(index)
         known.symbol = known.symbol or named

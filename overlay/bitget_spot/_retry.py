@@ -19,6 +19,7 @@ from attrs import define
 from bitget_spot._bell import Bell
 from bitget_spot._link import Do, Flow, Link, Transport, operation_of
 from bitget_spot._run import Halted, current_trail
+from bitget_spot._wire import NEVER_SENT
 from bitget_spot.errors import (
     ApiError,
     ClockError,
@@ -31,7 +32,6 @@ from bitget_spot_api.operations import ERROR_CODES
 TRIES: Final = 6
 FIRST_PAUSE: Final = 0.1
 LONGEST_PAUSE: Final = 2.0
-NEVER_LEFT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 OUR_MISTAKE: Final = (httpx.UnsupportedProtocol, httpx.LocalProtocolError, httpx.ProxyError)
 
 
@@ -81,13 +81,12 @@ def may_have_been_carried_out(error: BaseException) -> bool:
     if isinstance(error, ApiError):
         # A busy exchange that gives up on a request does not say how far it had come.
         return isinstance(error, SystemBusyError) or error.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR
-    return not isinstance(error, (*NEVER_LEFT, *OUR_MISTAKE, Halted))
+    return not isinstance(error, (*NEVER_SENT, *OUR_MISTAKE, Halted))
 
 
 def pause_after(repeats: int, draw: Callable[[], float]) -> float:
     """Tell how long to wait after so many repeats, in seconds: doubling, and spread over the whole of it."""
-    longest: float = min(LONGEST_PAUSE, FIRST_PAUSE * 2**repeats)
-    return longest * draw()
+    return draw() * min(LONGEST_PAUSE, FIRST_PAUSE * 2.0**repeats)
 
 
 class Retry(Link):

@@ -15,6 +15,7 @@ from typing import Any
 from attrs import frozen
 
 from bitget_spot._plan import Batch
+from bitget_spot._refusals import words
 from bitget_spot._report import Status
 from bitget_spot._run import Halted, Trail
 from bitget_spot.errors import ApiError, OrderNotFoundError, error_class
@@ -31,6 +32,7 @@ class Fate:
 
 
 HALTED = "the run had ended before it could be sent"
+ACCEPTED = Fate(Status.ACCEPTED)
 UNMENTIONED = Fate(Status.UNKNOWN, message="the answer does not mention it")
 
 
@@ -57,9 +59,9 @@ def fates(batch: Batch, came: object, trail: Trail) -> tuple[list[Fate], list[Ma
         if address is None:
             foreign.append(row)
         elif status is Status.ACCEPTED:
-            found.setdefault(address, Fate(status))
+            found.setdefault(address, ACCEPTED)
         elif address not in found or found[address].status is Status.ACCEPTED:
-            found[address] = _failure(_text(row.get("errorCode")), _text(row.get("errorMsg")), trail)
+            found[address] = _failure(_said(row.get("errorCode")), _said(row.get("errorMsg")), trail)
     return [found.get(target.address, UNMENTIONED) for target in batch.targets], foreign
 
 
@@ -92,11 +94,10 @@ def _mapping(row: object) -> Mapping[str, Any]:
 
 def _names(batch: Batch) -> dict[tuple[str, str], tuple[str, str]]:
     names = {target.address: target.address for target in batch.targets}
-    labels = Counter(target.client_oid for target in batch.targets if target.order_id is not None)
-    for target in batch.targets:
-        # Labels may repeat, and then they name nothing.
-        if target.client_oid is not None and labels[target.client_oid] == 1:
-            names["label", target.client_oid] = target.address
+    labelled = [(target.client_oid, target) for target in batch.targets if target.order_id and target.client_oid]
+    # Labels may repeat, and then they name nothing.
+    labels = Counter(label for label, _ in labelled)
+    names.update({("label", label): target.address for label, target in labelled if labels[label] == 1})
     return names
 
 
@@ -111,4 +112,13 @@ def _match(names: Mapping[tuple[str, str], tuple[str, str]], row: Mapping[str, A
 
 
 def _text(value: object) -> str | None:
-    return None if value is None or value == "" else str(value)
+    # Ids are looked up, mostly as they came, and never shown.
+    return value or None if isinstance(value, str) else _said(value)
+
+
+def _said(value: object) -> str | None:
+    try:
+        return None if value is None else words(value) or None
+    except RecursionError:
+        # The thread that parsed it may have had more room on its stack.
+        return None

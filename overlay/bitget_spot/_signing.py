@@ -104,8 +104,7 @@ class Signing(Link):
         else:
             told = REQUEST_TIME.search(response.content)
             if told:
-                server = int(told[1]) / 1000
-                self._offset = corrected(self._offset, sent, self._clock(), server)
+                self._offset = corrected(self._offset, sent, self._clock(), int(told[1]) / 1000)
             return response
         # Everything below this link has held the signed headers: their frames end here.
         error.__cause__ = error.__context__ = None
@@ -128,18 +127,20 @@ class Signing(Link):
             path = url.raw_path.decode().partition("?")[0]
             message = prehash(timestamp, request.method, path, query, body)
             holder = self._credentials
-            headers["ACCESS-KEY"] = holder.api_key
-            headers["ACCESS-SIGN"] = (
-                rsa_signature(holder.rsa_key, message)
-                if holder.rsa_key is not None
-                else hmac_signature(holder.secret_key, message)
-            )
-            headers["ACCESS-PASSPHRASE"] = holder.passphrase
-            headers["ACCESS-TIMESTAMP"] = timestamp
+            headers |= {
+                "ACCESS-KEY": holder.api_key,
+                "ACCESS-SIGN": (
+                    rsa_signature(holder.rsa_key, message)
+                    if holder.rsa_key is not None
+                    else hmac_signature(holder.secret_key, message)
+                ),
+                "ACCESS-PASSPHRASE": holder.passphrase,
+                "ACCESS-TIMESTAMP": timestamp,
+            }
         theirs = [pair for pair in request.headers.raw if not pair[0].lower().startswith(b"access-")]
         ours = [(name.encode(), value.encode()) for name, value in headers.items()]
         return httpx.Request(
-            request.method, url, headers=theirs + ours, stream=request.stream, extensions=request.extensions
+            request.method, url, headers=theirs + ours, stream=request.stream, extensions=dict(request.extensions)
         )
 
 

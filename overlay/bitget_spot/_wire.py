@@ -18,6 +18,8 @@ from bitget_spot.errors import UnreadableAnswerError
 # An exchange's client is idle most of the time and then wanted at once: connections are kept for minutes, not for
 # httpx's five seconds. What is in flight is bounded by the rate limit, 100 a second for the highest VIP tier.
 LIMITS: Final = httpx.Limits(max_connections=200, max_keepalive_connections=100, keepalive_expiry=240)
+NEVER_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+"""Ends of a request of which no byte has left."""
 WATCH: Final = "bitget_spot.watch"
 
 

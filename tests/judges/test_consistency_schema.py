@@ -308,7 +308,7 @@ BREAKAGES: Final[dict[str, tuple[str, str, object]]] = {
     "a mode too few": ("valid", "MODES", ("single",)),
     "a clientOid is no identifier": ("valid", "IDS", ("orderId",)),
     "an orderId is no identifier": ("valid", "IDS", ("clientOid",)),
-    "no order is looked at by itself": ("identifiers are text", "_is_plain", lambda _order: True),
+    "every batch is taken for the usual one": ("identifiers are text", "_is_usual", lambda _body: True),
     "nothing is wrong with an order by itself": ("each order has an identifier", "problems_of_order", nothing),
     "mixed batches pass": ("identifiers of one kind", "_mixed", nothing),
     "a label makes a batch mixed": ("valid", "_mixed", a_label_mixes),

@@ -14,7 +14,7 @@ from bitget_spot._bell import Bell
 from bitget_spot._link import Do, Flow, Link, Transport, operation_of
 from bitget_spot._refusals import refusal
 from bitget_spot._run import Halted, Trail, current_trail
-from bitget_spot._wire import WATCH, Watch
+from bitget_spot._wire import NEVER_SENT, WATCH, Watch
 from bitget_spot.errors import RateLimitedError, UnreadableAnswerError
 from bitget_spot.rate_limit._policy import HOLD, Fate, Settlement
 from bitget_spot.rate_limit._slots import Slots
@@ -22,7 +22,6 @@ from bitget_spot_api.operations import REMAINING_CALLS_HEADER, Operation, RateLi
 
 UNBOUNDED: Final = 60.0
 """Seconds that a step of a request may take, for the lease, where the caller has set no time-out."""
-NEVER_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 _numbers = itertools.count()
 
 
