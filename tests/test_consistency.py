@@ -392,8 +392,12 @@ def test_a_name_given_twice_is_told_with_the_remedy() -> None:
     assert str(found).startswith("orderId: is given twice")
 
 
+@pytest.mark.parametrize("more", [{}, {"batchMode": "single"}, {"symbol": "BTCUSDT"}], ids=str)
+@pytest.mark.parametrize("count", [1, MOST])
 @pytest.mark.parametrize("name", ["orderId", "clientOid"])
-def test_the_usual_batch_is_told_quickly(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_usual_batch_is_told_quickly(
+    name: str, count: int, more: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A batch of plain orders is read once and no order of it looked at closely: who is in a hurry pays for no detail."""
 
     def never(*_: object) -> None:
@@ -401,8 +405,14 @@ def test_the_usual_batch_is_told_quickly(name: str, monkeypatch: pytest.MonkeyPa
 
     for slow in ("_given_twice", "problems_of_order"):
         monkeypatch.setattr(_consistency, slow, never)
-    body = {"symbol": "BTCUSDT", "batchMode": "single", "orderList": ids(MOST, name)}
-    assert violations_of(json.dumps(body).encode()) == ()
+    assert violations_of(json.dumps({"orderList": ids(count, name), **more}).encode()) == ()
+
+
+def test_as_many_as_there_may_be_with_symbols() -> None:
+    """A batch in multiple mode, which no quick look will do for, may be as long as any other."""
+    orders = [{**order, "symbol": "BTCUSDT"} for order in ids(MOST)]
+    assert violations({"batchMode": "multiple", "orderList": orders}) == ()
+    assert violations({"batchMode": "multiple", "orderList": [*orders, {"orderId": "-1", "symbol": "BTCUSDT"}]})
 
 
 JSON = st.recursive(

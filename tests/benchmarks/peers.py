@@ -499,8 +499,8 @@ Of several runs ({repeat} of one burst, else one) the median time and the worst 
 
 {shown_races(found.races, found.versions)}
 ccxt spaces its calls by 100 ms at the sender, however short the line, and eleven can arrive in a second all the same; a
-call that is refused raises, and its orders stay. typed-bitget has no limiter. This package loses two round trips at the
-start, until it knows the line, and some twenty milliseconds a second.
+call that is refused raises, and its orders stay. typed-bitget has no limiter. This package loses three round trips at
+the start, until it knows the line, and some twenty milliseconds a second.
 """)
     if found.growth:
         parts.append(f"""\
