@@ -181,6 +181,11 @@ ACCEPTED: Final[dict[str, Sequence[Change]]] = {
             "me = self.clients[client] = Client(now)",
             "me = self.clients[client] = Client(None)",
         ),
+        Change(
+            "_plan.py",
+            'target = Target(fields.get("orderId"), fields.get("clientOid"), named)',
+            'target = Target(fields.get("orderId"), fields.get("clientOid"), None)',
+        ),
     ),
 }
 """Mutants that nobody need notice, by the reason."""

@@ -36,7 +36,7 @@ class Target:
 
     order_id: str | None
     client_oid: str | None
-    symbol: str | None = None
+    symbol: str | None
     places: list[int] = Factory(list)
 
     @property
@@ -98,7 +98,7 @@ def batches(
     size = MAX_ORDERS if batch_size is None else batch_size
     if not 1 <= size <= MAX_ORDERS:
         raise ValueError(f"batch_size is {batch_size}; the exchange takes 1 to {MAX_ORDERS} orders a batch")
-    if not isinstance(symbol, str | None):
+    if not isinstance(symbol, str | None) or _is_half(symbol or ""):
         raise InvalidBatchError((Violation("symbol", f"is {symbol!r}; give the trading pair as text"),))
     symbol = (symbol or "").strip() or None
     given = list(orders)
@@ -118,12 +118,16 @@ def _targets(given: Iterable[object], symbol: str | None) -> Iterable[Target]:
             violations.append(Violation(f"orders[{index}]", problem))
             continue
         fields = _fields(order)
-        problems = list(problems_of_order(fields))
+        problems = list(problems_of_order(fields)) or [
+            (f".{name}", "holds half a character, which cannot be sent; give it whole")
+            for name, value in fields.items()
+            if _is_half(value)
+        ]
         if problems:
             violations += [Violation(f"orders[{index}]{field}", problem) for field, problem in problems]
             continue
         named = (fields.get("symbol") or "").strip() or symbol
-        target = Target(fields.get("orderId"), fields.get("clientOid"))
+        target = Target(fields.get("orderId"), fields.get("clientOid"), named)
         known = targets.setdefault(target.address, target)
         known.places.append(index)
         known.symbol = known.symbol or named
@@ -139,6 +143,10 @@ def _fields(order: OrderRef) -> dict[str, Any]:
     # None means absent, and an UNSET that comes out of a pickle may be another object than the one that is left out.
     values = {name: getattr(order, attribute) for name, attribute in FIELDS.items()}
     return {name: value for name, value in values.items() if value is not None and not isinstance(value, Unset)}
+
+
+def _is_half(text: str) -> bool:
+    return not text.isascii() and any("\ud800" <= sign <= "\udfff" for sign in text)
 
 
 def _or_unset(value: str | None) -> str | Unset:
