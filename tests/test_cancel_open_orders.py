@@ -329,6 +329,8 @@ def test_an_unknown_outcome_is_tried_again(opened: Opened, switch: Switch) -> No
         (Status.ACCEPTED, Status.GONE, Status.ACCEPTED),
         (Status.ACCEPTED, Status.NOT_SENT, Status.ACCEPTED),
         (Status.NOT_SENT, Status.REJECTED, Status.REJECTED),
+        (Status.GONE, Status.REJECTED, Status.UNKNOWN),
+        (Status.GONE, Status.UNKNOWN, Status.UNKNOWN),
     ],
 )
 def test_a_later_round_never_says_less(first: Status, then: Status, told: Status, credentials: Credentials) -> None:

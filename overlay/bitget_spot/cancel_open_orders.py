@@ -167,6 +167,9 @@ class _Switch:
             self.rejections[order_id] = self.rejections.get(order_id, 0) + 1
         elif outcome.tries:
             self.sent_at[order_id] = now
+        if before.status is Status.GONE and outcome.status is Status.REJECTED:
+            # Listed as open, said to be gone, and refused: nobody knows which of them is true.
+            outcome = evolve(outcome, status=Status.UNKNOWN)
         # A later round says less where it was not sent any more, or refused after a try that may have been carried out.
         says_less = (outcome.status is Status.NOT_SENT and before.tries) or (
             outcome.status is Status.REJECTED and before.status is Status.UNKNOWN
