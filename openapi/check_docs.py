@@ -28,6 +28,7 @@ import sys
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import astuple, dataclass, field, replace
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 from ruamel.yaml import YAML
+from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from generate import DOCUMENT
 from stamp_generated import METHODS, resolved
@@ -74,8 +76,10 @@ LABEL = re.compile(
     r"|description|http(?:request|method)|(?:request|response)(?:examples?|samples?)"
 )
 CALL = re.compile(r"(?P<method>[A-Z]+)\s+(?:https?://[^/\s]+)?(?P<path>/[^\s?]*)\S*")
+# A longer number is none that anybody means: it stays text, and text is shown where it has changed.
 LIMIT = re.compile(
-    r"(?:rate|frequency)\s*limits?\W*(?P<requests>\d+)\s*(?:[a-z]+\s*)??(?:/|per|every|in|an?)\s*(?P<count>\d+)?\s*"
+    r"(?:rate|frequency)\s*limits?\W*(?P<requests>\d{1,15})\s*(?:[a-z]+\s*)??"
+    r"(?:/|per|every|in|an?)\s*(?P<count>\d{1,15})?\s*"
     r"(?P<unit>ms|milliseconds?|s(?:ec(?:ond)?s?)?|m(?:in(?:ute)?s?)?|h(?:ours?)?|d(?:ays?)?)\b"
     r"(?:[\s(/,]|per\b|by\b|for\b)*(?P<scope>u(?:ser)?\s*id\b|ip\b|[a-z]+(?:[ _-][a-z]+)*)?\)?",
     re.IGNORECASE,
@@ -83,7 +87,8 @@ LIMIT = re.compile(
 MAXIMUM = re.compile(
     r"(?:\bmax(?:imum)?\b\.?(?:\s+(?:length|size|number|limit|value|quantity|count|items?|entries)\b)*"
     r"|\bup to\b|\bat most\b|\bno more than\b|\bexceed\b)"
-    r"\s*(?:is|are|of)?\s*[:=]?\s*(?P<number>\d+(?:,\d{3})*)\b(?!\s*(?:ms|milli|sec|min|hour|day|week|month|year))",
+    r"\s*(?:is|are|of)?\s*[:=]?\s*(?P<number>\d{1,15}(?:,\d{3}){0,4})\b(?!,\d{3}\b)"
+    r"(?!\s*(?:ms|milli|sec|min|hour|day|week|month|year))",
     re.IGNORECASE,
 )
 
@@ -525,8 +530,11 @@ def accept(source: str, operation: Facts, texts: Mapping[str, str]) -> str:
         after = _end_of_block(lines, old + 1, indent + 1)
     else:
         old = after = end
-    digests = [f'{" " * (indent + 2)}{place}: "{text}"' for place, text in texts.items()]
-    lines[old:after] = [f"{' ' * indent}{TEXTS}:", *digests]
+    written, writer = StringIO(), YAML()
+    writer.width, writer.allow_unicode = sys.maxsize, False
+    # A page's names may be anything, also what means something else in YAML.
+    writer.dump({TEXTS: {place: DoubleQuotedScalarString(text) for place, text in texts.items()}}, written)
+    lines[old:after] = [" " * indent + line for line in written.getvalue().splitlines()]
     return "\n".join(lines) + "\n"
 
 

@@ -17,6 +17,7 @@ from bitget_spot import (
     read_clock,
     read_clock_asyncio,
 )
+from bitget_spot._refusals import EXCERPT
 from bitget_spot.sandbox import Sandbox
 from bitget_spot_api import Client
 from bitget_spot_api.models import OrderRef
@@ -60,6 +61,17 @@ def test_an_answer_without_the_time(data: Any) -> None:
     client = connect(Credentials("a", "b", "c"), transport=wire)
     with pytest.raises(UnreadableAnswerError, match="without the time"):
         read_clock(client)
+
+
+@pytest.mark.parametrize("charset", ["undefined", "idna", "hex", "utf-7"])
+def test_whatever_charset_an_answer_names(charset: str) -> None:
+    """An answer without the time is shown by its beginning, also where it says it is written in what is no charset."""
+    headers = {"content-type": f"application/json; charset={charset}"}
+    body = b'{"code": "00000", "data": {}}' + b" " * EXCERPT
+    wire = httpx.MockTransport(lambda _: httpx.Response(200, headers=headers, stream=httpx.ByteStream(body)))
+    with pytest.raises(UnreadableAnswerError, match="without the time") as caught:
+        read_clock(connect(Credentials("a", "b", "c"), transport=wire))
+    assert caught.value.body == body[:EXCERPT].decode()
 
 
 def test_a_client_of_another_make() -> None:

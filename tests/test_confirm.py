@@ -573,6 +573,14 @@ def test_a_question_for_one_order_names_it_in_its_own_way() -> None:
     assert questions == [{"order_id": "7"}, {"client_oid": "a#b+c"}, {"order_id": "no-number"}]
 
 
+@pytest.mark.parametrize("name", ["9" * 5_000, "²", "٣", "-1"])
+def test_an_id_that_is_no_number(name: str) -> None:
+    """An id that nobody would count by is asked for by itself, and ends no run."""
+    desk = Desk(elsewhere=[Order(order_id=name, status="filled")])
+    assert settle(desk, *ids(1), ("orderId", name)) == {("orderId", "1"): NOT_FOUND, ("orderId", name): FILLED}
+    assert [arguments["id_less_than"] for arguments in desk.pages()] == ["2"]
+
+
 def test_pages_jump_over_what_nobody_asked_about() -> None:
     """Two orders a thousand apart cost two pages, not ten."""
     desk = Desk(finished=[order_of(number) for number in range(1, 1001)])
@@ -630,6 +638,25 @@ class Stuck(Desk):
     def answer(self, module: ModuleType, arguments: dict[str, Any]) -> list[Order]:
         found = super().answer(module, arguments)
         return found if module is get_order_info else [order_of(number) for number in range(1001, 1001 + PAGE)]
+
+
+@define
+class Odd(Desk):
+    """Shows pages of orders that have no number to count by."""
+
+    name: str = ""
+
+    def answer(self, module: ModuleType, arguments: dict[str, Any]) -> list[Order]:
+        found = super().answer(module, arguments)
+        return found if module is get_order_info else [Order(order_id=self.name, status="live")] * PAGE
+
+
+@pytest.mark.parametrize("name", ["9" * 5_000, "²", ""])
+def test_a_page_that_ends_in_no_number(name: str) -> None:
+    """Where a page's last id is none to count by, the reading ends, and the orders are found one by one."""
+    desk = Odd(elsewhere=[order_of(1), order_of(2)], name=name)
+    assert set(settle(desk, *ids(1, 2)).values()) == {CANCELLED}
+    assert len(desk.asked) == 4
 
 
 UNSORTED = {

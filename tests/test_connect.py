@@ -96,6 +96,8 @@ def test_has_time_outs(credentials: Credentials) -> None:
         ("", "address"),
         ("https://", "address"),
         ("https://a:word:c", "address"),
+        ("http://127.0.0.1:0", "address"),
+        ("https://api.bitget.com:65536", "address"),
     ],
 )
 def test_refuses_addresses_that_must_not_see_a_signature(address: str, remedy: str, credentials: Credentials) -> None:
@@ -107,7 +109,13 @@ def test_refuses_addresses_that_must_not_see_a_signature(address: str, remedy: s
 
 @pytest.mark.parametrize(
     "address",
-    ["http://127.0.0.1:8787", "http://localhost:8787/", "http://[::1]:8787", "https://api.bitget.com:443"],
+    [
+        "http://127.0.0.1:8787",
+        "http://localhost:8787/",
+        "http://[::1]:8787",
+        "https://api.bitget.com:443",
+        "http://[::1]:65535",
+    ],
 )
 def test_takes_loopback_in_the_clear(address: str, credentials: Credentials) -> None:
     """A sandbox on this machine needs no certificate."""

@@ -180,6 +180,9 @@ def test_every_bad_order_is_named_at_once() -> None:
         OrderRef(order_id=None, client_oid=None),  # type: ignore[arg-type]
         *by_id(1, symbol="BTCUSDT"),
         *by_id(1, symbol="ETHUSDT"),
+        OrderRef(order_id="\ud800", symbol="ü"),
+        OrderRef(client_oid="half \udfff", symbol="\ud800"),
+        OrderRef(client_oid="whole \U0001f600 \uffff"),
     ]
     assert list(refused(*orders)) == [
         "orders[1]",
@@ -190,6 +193,9 @@ def test_every_bad_order_is_named_at_once() -> None:
         "orders[6].clientOid",
         "orders[7]",
         "orders[9].symbol",
+        "orders[10].orderId",
+        "orders[11].clientOid",
+        "orders[11].symbol",
     ]
 
 
@@ -297,9 +303,9 @@ def test_a_request_is_fresh_at_each_call(make: Make) -> None:
     assert sizes(cancel_orders.plan(orders=orders)) == [2]
 
 
-@pytest.mark.parametrize("symbol", [5, b"BTCUSDT", ["BTCUSDT"]])
+@pytest.mark.parametrize("symbol", [5, b"BTCUSDT", ["BTCUSDT"], "BTC\ud800"])
 def test_a_symbol_for_those_without_that_is_none(symbol: Any) -> None:
-    """A `symbol=` that is not text is refused by that name, and shown, even where no order needs it."""
+    """A `symbol=` that is not text, or none that can be sent, is refused by that name, and shown, even where no order needs it."""
     assert refused(symbol=symbol) == {"symbol": f"is {symbol!r}; give the trading pair as text"}
 
 

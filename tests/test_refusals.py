@@ -84,6 +84,8 @@ REFUSED: list[tuple[str, int, bytes, ApiError]] = [
     ("neither", 400, envelope(), InvalidParameterError("40034", "")),
     ("msg an object", 400, envelope(msg={"en": 1}), InvalidParameterError("40034", '{"en": 1}')),
     ("msg a number", 400, envelope(msg=7), InvalidParameterError("40034", "7")),
+    ("msg with half a character", 400, envelope(msg="\ud800!"), InvalidParameterError("40034", "?!")),
+    ("code with half a character", 400, envelope("\ud800"), ApiError("?", "", 400)),
     ("msg not English", 400, envelope(msg="参数不存在"), InvalidParameterError("40034", "参数不存在")),
     *(
         (

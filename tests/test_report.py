@@ -97,6 +97,12 @@ def test_a_report_prints_itself() -> None:
     assert str(Report(())) == "0 orders: nothing to do"
 
 
+def test_an_id_that_no_encoding_takes_is_printed() -> None:
+    """A report can be printed, also where an id out of an answer holds half a character."""
+    found = Report((Outcome(OrderRef(order_id="1\ud800"), Status.NOT_SENT),))
+    assert str(found).encode() == b"1 order: 1 not_sent\n  1?: not_sent"
+
+
 @pytest.mark.parametrize("status", Status)
 def test_exceptions_for_those_who_want_them(status: Status) -> None:
     """`raise_for_failures` raises unless every order is accepted or gone; the exception carries the report."""

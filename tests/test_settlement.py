@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import httpx
@@ -17,7 +18,7 @@ from bitget_spot import (
 )
 from bitget_spot._plan import Batch, Target, batches
 from bitget_spot._run import Halted, Run, Trail
-from bitget_spot._settlement import HALTED, UNMENTIONED, fates
+from bitget_spot._settlement import HALTED, UNMENTIONED, Fate, fates
 from bitget_spot.errors import error_class
 from bitget_spot_api.models import BatchCancelOrdersResponse, ErrorResponse, OrderRef
 from bitget_spot_api.operations import ERROR_CODES
@@ -186,6 +187,31 @@ def test_a_failure_tells_the_exchange_s_words() -> None:
     """Code and message of a row are passed on, a code that is a number as text."""
     (fate,), _ = fates(by_id("1"), answer({"failureList": [failed("1", code=43001)]}), trail())
     assert (fate.status, fate.code, fate.message) == (GONE, "43001", "no")
+
+
+def test_half_a_character_can_be_told() -> None:
+    """What a row holds beside its ids can be printed, also where JSON's escapes make half a surrogate pair of it."""
+    row = {"orderId": "1", "errorCode": "\udfff", "errorMsg": "no \ud800"}
+    (fate,), _ = fates(by_id("1"), answer({"failureList": [row]}), trail())
+    assert (fate.status, fate.code, fate.message) == (REJECTED, "?", "no ?")
+
+
+@pytest.mark.parametrize("name", ["errorCode", "errorMsg", "clientOid"])
+def test_a_row_that_is_nested_too_deeply(name: str) -> None:
+    """What some thread could parse, and this one has no room to show, tells nothing, and costs no run its report."""
+    value: list[Any] = []
+    for _ in range(100_000):
+        value = [value]
+    (fate,), _ = fates(by_id("1"), answer({"failureList": [{"orderId": "1", name: value}]}), trail())
+    assert fate == Fate(REJECTED)
+
+
+@pytest.mark.parametrize("said", [{"en": "no"}, ["no"]])
+def test_words_that_are_no_text(said: object) -> None:
+    """Words that come as JSON of another kind are told as JSON."""
+    row = {"orderId": "1", "errorCode": 7, "errorMsg": said}
+    (fate,), _ = fates(by_id("1"), answer({"failureList": [row]}), trail())
+    assert (fate.code, fate.message) == ("7", json.dumps(said))
 
 
 @pytest.mark.parametrize("broken", [None, 5, "text", [1]])

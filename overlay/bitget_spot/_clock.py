@@ -13,6 +13,7 @@ import httpx
 from attrs import frozen
 
 from bitget_spot._connect import limit_of
+from bitget_spot._refusals import excerpt
 from bitget_spot.errors import UnreadableAnswerError
 from bitget_spot_api import Client
 from bitget_spot_api.operations import GET_SERVER_TIME
@@ -60,5 +61,5 @@ def _reading(response: httpx.Response, received: float) -> ClockReading:
     try:
         server = int(response.json()["data"]["serverTime"]) / 1000
     except (KeyError, TypeError, ValueError, OverflowError):
-        raise UnreadableAnswerError(response.status_code, "an answer without the time", response.text) from None
+        raise UnreadableAnswerError(response.status_code, "an answer without the time", excerpt(response)) from None
     return ClockReading(server - (received - round_trip / 2), round_trip)

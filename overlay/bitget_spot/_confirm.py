@@ -12,6 +12,7 @@ The rule is written once, as a generator of `Do` steps, which `_link.drive` and 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from enum import StrEnum
 from types import ModuleType
@@ -144,7 +145,7 @@ def _from_pages(
     known: dict[Address, Confirmed],
 ) -> Steps[None]:
     wanted = set(addresses)
-    ids = sorted((int(name) for kind, name in addresses if kind == "orderId" and name.isdecimal()), reverse=True)
+    ids = sorted(filter(None, (_number(name) for kind, name in addresses if kind == "orderId")), reverse=True)
     # Those known by clientOid alone are likely to be among the newest: from there on, page by page.
     start = None if any(kind == "clientOid" for kind, _ in addresses) else ids[0] + 1 if ids else 0
     while start != 0:
@@ -156,12 +157,17 @@ def _from_pages(
         found |= hits
         known |= {address: _meaning(order) for address, order in hits.items()}
         oldest = str(page[-1].order_id) if len(page) == PAGE else ""
-        last = int(oldest) if oldest.isdecimal() else 0
+        last = _number(oldest)
         if start is not None and last >= start:
             return  # a list in another order than the one that makes jumping safe
         ids = [one for one in ids if one < last]
         by_client_oid = any(kind == "clientOid" and (kind, name) not in found for kind, name in addresses)
         start = last if last and by_client_oid and hits else ids[0] + 1 if ids else 0
+
+
+def _number(name: str) -> int:
+    # No exchange counts so far, and Python would not read any number of digits.
+    return int(name) if re.fullmatch(r"[0-9]{1,40}", name) else 0
 
 
 def _meaning(order: Order | None) -> Confirmed:

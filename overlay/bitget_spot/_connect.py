@@ -176,7 +176,8 @@ def _checked(base_url: str) -> httpx.URL:
         url = httpx.URL(base_url)
     except httpx.InvalidURL:
         url = httpx.URL()
-    if url.scheme not in ("http", "https") or not url.host:
+    # httpx takes any number for a port, and the system would take what is left of it modulo 65536.
+    if url.scheme not in ("http", "https") or not url.host or not 0 < (1 if url.port is None else url.port) < 2**16:
         raise OriginError(f"base_url is no address of an exchange: give it as in {SERVER_URL}")
     if url.path != "/" or url.query or url.fragment or url.userinfo:
         raise OriginError(f"base_url: give scheme, host and port alone, as in {SERVER_URL}")

@@ -52,25 +52,30 @@ def refusal(response: httpx.Response) -> BitgetError | None:
     except (ValueError, RecursionError):
         kind = response.headers.get("content-type", "no content type")
         problem = f"not JSON ({kind})" if response.content.strip() else "an empty body"
-        return UnreadableAnswerError(status, problem, _excerpt(response))
+        return UnreadableAnswerError(status, problem, excerpt(response))
     code = envelope.get("code") if isinstance(envelope, dict) else None
     if not isinstance(code, str | int) or isinstance(code, bool):
-        return UnreadableAnswerError(status, "JSON without a code", _excerpt(response))
+        return UnreadableAnswerError(status, "JSON without a code", excerpt(response))
     if code == SUCCESS_CODE:
         return None
-    # Old answers say `message`.
-    message = envelope.get("msg") or envelope.get("message") or ""
     return error_class(str(code))(
-        str(code),
-        message if isinstance(message, str) else json.dumps(message),
+        words(code),
+        # Old answers say `message`.
+        words(envelope.get("msg") or envelope.get("message") or ""),
         status,
         _milliseconds(envelope.get("requestTime")),
     )
 
 
-def _excerpt(response: httpx.Response) -> str:
+def excerpt(response: httpx.Response) -> str:
+    """Give the beginning of an answer as text, for whoever has to look into it."""
     # Not by the charset that the answer names: that may be any codec of Python's.
     return response.content[:EXCERPT].decode("utf-8", "replace")
+
+
+def words(value: object) -> str:
+    """Give a value of an answer as text that can be printed, though JSON may hold half a character."""
+    return (value if isinstance(value, str) else json.dumps(value)).encode("utf-8", "replace").decode()
 
 
 def _milliseconds(value: object) -> int | None:

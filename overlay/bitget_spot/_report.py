@@ -11,6 +11,7 @@ from typing import Any
 from attrs import frozen
 
 from bitget_spot._confirm import Confirmed
+from bitget_spot._refusals import words
 from bitget_spot.errors import OrdersNotCancelledError
 from bitget_spot_api.models import OrderRef
 from bitget_spot_api.types import UNSET, Unset
@@ -151,4 +152,4 @@ def _absent(value: str | Unset | None) -> str | None:
 
 
 def _name(order: OrderRef) -> str:
-    return _absent(order.order_id) or f"clientOid {_absent(order.client_oid)}"
+    return words(_absent(order.order_id) or f"clientOid {_absent(order.client_oid)}")

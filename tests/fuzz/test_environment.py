@@ -69,7 +69,7 @@ def nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     forget_variables(monkeypatch)
 
 
-@share(300)
+@share(150)
 @given(environment=variables, content=st.binary(max_size=20) | written.map(os.fsencode))
 def test_credentials_or_a_reason(environment: Mapping[str, str], content: bytes, place: Path) -> None:
     """The environment gives credentials with which a request can be signed, or an error that shows no value of it."""

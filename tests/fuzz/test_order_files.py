@@ -90,7 +90,7 @@ def as_json(value: object) -> str:
     return written(value) if isinstance(value, Raw) else json.dumps(value)
 
 
-@share(300, of=300)
+@share(200)
 @given(content=contents, name=names, symbols=st.lists(st.sampled_from(["BTCUSDT", "ethusdt", " ", ""]), max_size=2))
 @example(content=b"orderId\n1300000000000000001\n", name="orders.csv", symbols=[])
 def test_orders_or_every_reason(content: bytes, name: str, symbols: list[str], tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_orders_or_every_reason(content: bytes, name: str, symbols: list[str], t
         assert isinstance(order.order_id, Unset) or order.order_id.isdecimal()
 
 
-@share(40, of=300)
+@share(30, of=200)
 @given(content=contents, name=names, as_data=st.booleans())
 def test_the_command_shows_what_it_would_do(content: bytes, name: str, as_data: bool, tmp_path: Path) -> None:
     """With `--dry-run` the command shows the requests, or says on stderr what is wrong; nothing else happens."""
@@ -149,7 +149,7 @@ def test_a_long_line_takes_no_long_time(piece: str, tmp_path: Path) -> None:
     assert time.process_time() - began < 5
 
 
-@share(150, of=300)
+@share(100, of=200)
 @given(
     values=st.lists(cells | st.binary(max_size=8).map(os.fsdecode), max_size=4),
     oids=st.lists(cells, max_size=3),

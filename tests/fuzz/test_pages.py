@@ -118,7 +118,7 @@ def document() -> Mapping[str, Any]:
     return found
 
 
-@share(150, of=150)
+@share(100)
 @given(page=pages())
 def test_a_page_is_read_or_refused(page: str, document: Mapping[str, Any]) -> None:
     """A page is held against the document, or refused with the reason; showing what was found never fails."""
@@ -132,7 +132,7 @@ def test_a_page_is_read_or_refused(page: str, document: Mapping[str, Any]) -> No
         show(compare(facts, operation))
 
 
-@share(8, of=150)
+@share(6, of=100)
 @given(page=pages())
 def test_what_is_accepted_changes_digests_alone(page: str, document: Mapping[str, Any]) -> None:
     """After `--accept` the document says what it said before, and holds the page's digests, whatever its words are."""

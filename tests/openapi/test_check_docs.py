@@ -506,6 +506,14 @@ def test_parameters_of_a_query_are_compared() -> None:
     assert differing(page, both) == {"request zone: text": UNREAD, "request wall: text": UNREAD}
 
 
+@pytest.mark.parametrize("digits", [310, 400, 5_000])
+@pytest.mark.parametrize(("old", "new"), [(":10 times", ":{} times"), ("times/1s", "times/{}s")])
+def test_number_beyond_all_is_no_limit(old: str, new: str, digits: int) -> None:
+    """A number that nobody means is no limit: the page is read all the same, and its words are shown as changed."""
+    page = edited(old, new.format("9" * digits))
+    assert differing(page) == {"rate limit": "differs", "scope": "differs", "description: text": CHANGED}
+
+
 def test_span_of_time_is_no_maximum() -> None:
     """A number of days is not the largest value of the parameter that it is told of."""
     page = parse_page(edited("Where the things lie |\n| manner", "Where, max 90 days |\n| manner"))
@@ -517,6 +525,8 @@ def test_span_of_time_is_no_maximum() -> None:
     [
         *(("maximum length: 50", 50), ("Maximum length is 50.", 50), ("Max. 50", 50), ("max limit of 50", 50)),
         *(("up to 50 things", 50), ("must not exceed 50", 50), ("at most 1,000", 1000), ("maximum 50 items", 50)),
+        *((f"max {'9' * 400}", None), (f"max {'9' * 5_000}", None), (f"max 1{',000' * 200}", None)),
+        *(("max 9,999,999,999,999", 9_999_999_999_999), ("max 0", 0)),
         *(("50 things", None), ("maximal 50", None), ("max", None), ("climax 50", None)),
     ],
 )
@@ -648,6 +658,26 @@ def test_accepted_texts_agree(run: Run, home: Path) -> None:
         for each in (before, after):
             each["paths"][path][method].pop("x-page-texts")
     assert after == before
+
+
+@pytest.mark.parametrize(
+    "name", ["a: b", "# a", "a #b", '"a', "a\\\\", "'", "{a", "? a", "- a", "a\u2028b", "a\x0cb", "a" * 300, "a " * 200]
+)
+def test_name_that_means_something_in_yaml_is_accepted(run: Run, home: Path, name: str) -> None:
+    """Whatever a page calls its parameters, what was accepted can be read again, and differs in facts alone."""
+    page = edited("| shelf | String | No |", f"| {name} | String | No |")
+    assert run(page, "--accept") == 1
+    after = YAML(typ="safe").load(home.read_text("utf-8"))
+    assert after["paths"]["/api/v2/things/batch-drop"]["post"]["x-page-texts"] == texts_of(parse_page(page))
+    assert run(page) == 1
+
+
+def test_page_without_words_is_accepted(run: Run) -> None:
+    """A page without any text leaves no digest, and a document that can be held against pages again."""
+    page = "Rate limit: 20 times/1s (IP)\n\nGET /api/v2/things/time\n"
+    for _ in range(2):
+        assert run(page, "--accept") == 1
+    assert run(BARE, "--accept") == 0
 
 
 def test_accepting_words_accepts_no_facts(run: Run) -> None:

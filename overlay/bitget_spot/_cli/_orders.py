@@ -107,7 +107,7 @@ def _text(file: str, name: str) -> str:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise BadInputError(f"{name}:{line}: is not UTF-8: save it as 'CSV UTF-8'") from None
-    if not text.strip(",; \t\r\n"):
+    if not re.search(r'[^\s,;"]', text):
         raise BadInputError(f"{name}: is empty: give a line for each order")
     return text
 
