@@ -23,7 +23,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def loopback_only() -> Iterator[None]:
+def strayed() -> Iterator[list[object]]:
     """Nothing that the tests' own process does connects to another machine, or asks for one's address."""
     strayed: list[object] = []
     connect_to, look_up = socket.socket.connect, socket.getaddrinfo
@@ -40,13 +40,13 @@ def loopback_only() -> Iterator[None]:
                 ipaddress.ip_address(host.decode() if isinstance(host, bytes) else host)
             except ValueError:
                 strayed.append(host)
-                raise socket.gaierror(socket.EAI_NONAME, "the tests look up no address") from None
+                raise socket.gaierror(socket.EAI_NONAME, "the tests go to loopback only") from None
         return look_up(host, *more, **named)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(socket.socket, "connect", guarded_connect)
         patch.setattr(socket, "getaddrinfo", guarded_look_up)
-        yield
+        yield strayed
     assert not strayed
 
 
