@@ -138,6 +138,7 @@ ACCEPTED: Final[dict[str, Sequence[Change]]] = {
     "Nothing is as good as false or None here, and a function that ends has returned None.": (
         Change("_credentials.py", "return None", "pass"),
         Change("_consistency.py", "return False", "pass"),
+        Change("_settlement.py", "return None", "pass"),
         Change("rate_limit/_policy.py", "limited: bool = False", "limited: bool = None"),
         Change("rate_limit/_policy.py", "shared: bool = False", "shared: bool = None"),
         Change(
@@ -152,12 +153,22 @@ ACCEPTED: Final[dict[str, Sequence[Change]]] = {
     ),
     "The quick way is left out, and the long way says the same.": (
         Change(
+            "_settlement.py",
+            "return value or None if isinstance(value, str) else _said(value)",
+            "return value or None if (isinstance(value, str)) and False else _said(value)",
+        ),
+        Change(
             "rate_limit/_policy.py",
             "if self.tickets or now < self.closed_until or len(self.slots) >= limit.requests:",
             "if self.tickets or now <= self.closed_until or len(self.slots) >= limit.requests:",
         ),
     ),
-    "Any text that is not blank does.": (
+    "Any text that is neither blank nor half does.": (
+        Change(
+            "_plan.py",
+            'if not isinstance(symbol, str | None) or _is_half(symbol or ""):',
+            'if not isinstance(symbol, str | None) or _is_half(symbol or "XXXX"):',
+        ),
         Change("_consistency.py", 'value = order.get(name, "absent")', 'value = order.get(name, "XXabsentXX")'),
         Change("_consistency.py", 'value = order.get(name, "absent")', 'value = order.get(name, "ABSENT")'),
     ),
