@@ -82,7 +82,16 @@ class Settlement:
 
 @define
 class Shortest:
-    """The shortest warm answer time of the last ten to twenty minutes."""
+    """
+    The shortest warm answer time of the last ten to twenty minutes: of those under way, and of the ten before.
+
+    Attributes:
+        started: When the ten minutes under way began.
+        now: The shortest time of them; how many answers and bursts it is known from, `known_now` and `bursts_now` say.
+        before: The same of the ten minutes before.
+        burst: When the first answer of the latest burst came.
+
+    """
 
     started: float = 0.0
     now: float = float("inf")
