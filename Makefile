@@ -39,11 +39,10 @@ generate: $(READY) ## rebuild generated/bitget_spot_api/ from openapi/bitget-spo
 check-generated: $(READY) ## fail, naming the files, if generated/ is not what the document gives
 	@$(RUN) openapi/generate.py --check
 
-lint: $(READY) ## style, and the size that the overlay may have
+lint: $(READY) ## check style and the OpenAPI document
 	@$(RUN) -m ruff check
 	@$(RUN) -m ruff format --check
 	@$(RUN) -m openapi_spec_validator openapi/bitget-spot.yaml
-	@$(RUN) tests/size.py
 
 format: $(READY) ## let ruff mend what it can
 	@$(RUN) -m ruff check --fix

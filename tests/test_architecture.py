@@ -11,7 +11,7 @@ import pytest
 
 import bitget_spot
 from bitget_spot import Credentials, connect, errors
-from bitget_spot._link import Link
+from bitget_spot._middleware.base import Link
 
 ROOT = Path(__file__).resolve().parent.parent
 OVERLAY = sorted((ROOT / "overlay").rglob("*.py"))

@@ -14,22 +14,14 @@ from typing import Any, TypeVar
 import pytest
 from attrs import evolve, field, frozen
 
-from bitget_spot import (
-    Confirmed,
-    DeadlineExceeded,
-    Report,
-    Status,
-    _confirm,
-    _retry,
-    cancel_open_orders,
-    cancel_orders,
-    connect,
-)
-from bitget_spot._confirm import PAGE, Asker
-from bitget_spot._link import Steps, drive, drive_in_task
-from bitget_spot._run import Run
-from bitget_spot.rate_limit import MemorySlots, _policy
-from bitget_spot.sandbox import Sandbox, _exchange
+from bitget_spot import Confirmed, DeadlineExceeded, Report, Status, cancel_open_orders, cancel_orders, connect
+from bitget_spot._bulk import confirmation
+from bitget_spot._bulk.confirmation import PAGE, Asker
+from bitget_spot._middleware import retry
+from bitget_spot._middleware.base import Steps, drive, drive_in_task
+from bitget_spot._middleware.context import Run
+from bitget_spot.rate_limit import MemorySlots, policy
+from bitget_spot.sandbox import Sandbox, exchange
 from bitget_spot_api import Client
 from bitget_spot_api.api.trade import get_unfilled_orders
 from bitget_spot_api.models import Order, OrderRef
@@ -54,10 +46,10 @@ RunIt = Callable[..., Report]
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make repeats, closures and the pauses between questions short."""
-    monkeypatch.setattr(_retry, "FIRST_PAUSE", 0.001)
-    monkeypatch.setattr(_retry, "LONGEST_PAUSE", 0.002)
-    monkeypatch.setattr(_policy, "LONGEST_CLOSURE", 0.05)
-    monkeypatch.setattr(_confirm, "FIRST_PAUSE", 0.02)
+    monkeypatch.setattr(retry, "FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(retry, "LONGEST_PAUSE", 0.002)
+    monkeypatch.setattr(policy, "LONGEST_CLOSURE", 0.05)
+    monkeypatch.setattr(confirmation, "FIRST_PAUSE", 0.02)
 
 
 @pytest.fixture
@@ -346,8 +338,8 @@ def test_a_fault_of_a_batch_that_meets_a_question(opened: Opened, cancel: RunIt,
 
 def test_full_pages_without_an_id(opened: Opened, cancel: RunIt, monkeypatch: pytest.MonkeyPatch) -> None:
     """A full page whose orders show no orderId ends the reading, and each order is asked for by itself."""
-    row = _exchange._row
-    monkeypatch.setattr(_exchange, "_row", lambda order: {**row(order), "orderId": None})
+    row = exchange._row
+    monkeypatch.setattr(exchange, "_row", lambda order: {**row(order), "orderId": None})
     sandbox = opened(orders=PAGE + 1)
     report = cancel(sandbox)
     assert report.counts[Status.ACCEPTED] == PAGE + 1

@@ -21,11 +21,11 @@ from bitget_spot import (
     Outcome,
     Report,
     Status,
-    _confirm,
-    _retry,
     cancel_open_orders,
     connect,
 )
+from bitget_spot._bulk import confirmation
+from bitget_spot._middleware import retry
 from bitget_spot.rate_limit import MemorySlots
 from bitget_spot.sandbox import Order, Sandbox
 from bitget_spot_api import Client
@@ -43,8 +43,8 @@ Switch = Callable[..., Report]
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make repeats short."""
-    monkeypatch.setattr(_retry, "FIRST_PAUSE", 0.001)
-    monkeypatch.setattr(_retry, "LONGEST_PAUSE", 0.002)
+    monkeypatch.setattr(retry, "FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(retry, "LONGEST_PAUSE", 0.002)
 
 
 @pytest.fixture
@@ -257,7 +257,7 @@ def test_an_order_that_is_rejected_twice_is_left_alone(
     opened: Opened, switch: Switch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After two rejections an order is not tried again, the switch ends, and the order is told as rejected and live."""
-    monkeypatch.setattr(_confirm, "PATIENCE", 0.1)
+    monkeypatch.setattr(confirmation, "PATIENCE", 0.1)
     sandbox = opened(orders=2)
     sandbox.inject("code=45055", skip=1)
     sandbox.inject("code=45055", skip=1)
@@ -398,7 +398,7 @@ def test_an_interrupt_carries_the_report(opened: Opened) -> None:
 def test_an_interrupt_while_asking_carries_what_is_known(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C between two questions keeps the answers so far."""
     sandbox = opened(orders=1)
-    monkeypatch.setattr(_confirm, "PATIENCE", 60)
+    monkeypatch.setattr(confirmation, "PATIENCE", 60)
     sandbox.inject("code=45055", skip=1)
     sandbox.inject("code=45055", skip=1)
     thread = threading.main_thread().ident

@@ -26,11 +26,11 @@ from bitget_spot import (
     Report,
     Status,
     WrongEnvironmentError,
-    _retry,
     cancel_orders,
     connect,
 )
-from bitget_spot.rate_limit import MemorySlots, _policy
+from bitget_spot._middleware import retry
+from bitget_spot.rate_limit import MemorySlots, policy
 from bitget_spot.sandbox import Order, Sandbox
 from bitget_spot_api import Client
 from bitget_spot_api.api.trade import batch_cancel_orders
@@ -47,9 +47,9 @@ Run = Callable[..., Report]
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make repeats and closures short."""
-    monkeypatch.setattr(_retry, "FIRST_PAUSE", 0.001)
-    monkeypatch.setattr(_retry, "LONGEST_PAUSE", 0.002)
-    monkeypatch.setattr(_policy, "LONGEST_CLOSURE", 0.05)
+    monkeypatch.setattr(retry, "FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(retry, "LONGEST_PAUSE", 0.002)
+    monkeypatch.setattr(policy, "LONGEST_CLOSURE", 0.05)
 
 
 @pytest.fixture
@@ -470,7 +470,7 @@ def test_a_deadline_that_leaves_no_time_for_a_repeat(
     sandbox: Sandbox, connected: Connect, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where the pause before another try would outlast the deadline, the run ends at once."""
-    monkeypatch.setattr(_retry, "pause_after", lambda *_: 30.0)
+    monkeypatch.setattr(retry, "pause_after", lambda *_: 30.0)
     sandbox.inject("drop-after")
     with pytest.raises(DeadlineExceeded) as caught:
         run(connected(), by_id(sandbox.orders.values())[:8], deadline=10)

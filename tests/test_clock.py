@@ -17,7 +17,7 @@ from bitget_spot import (
     read_clock,
     read_clock_asyncio,
 )
-from bitget_spot._refusals import EXCERPT
+from bitget_spot._middleware.responses import EXCERPT
 from bitget_spot.sandbox import Sandbox
 from bitget_spot_api import Client
 from bitget_spot_api.models import OrderRef

@@ -23,12 +23,11 @@ from bitget_spot import (
     Outcome,
     Report,
     Status,
-    _confirm,
-    _retry,
     cancel_orders,
     connect,
 )
-from bitget_spot._confirm import (
+from bitget_spot._bulk import confirmation
+from bitget_spot._bulk.confirmation import (
     FEW,
     FIRST_PAUSE,
     LONGEST_PAUSE,
@@ -38,8 +37,9 @@ from bitget_spot._confirm import (
     Asker,
     confirm,
 )
-from bitget_spot._link import Steps, drive, drive_in_task
-from bitget_spot._run import Run
+from bitget_spot._middleware import retry
+from bitget_spot._middleware.base import Steps, drive, drive_in_task
+from bitget_spot._middleware.context import Run
 from bitget_spot.rate_limit import MemorySlots
 from bitget_spot.sandbox import Order as Booked
 from bitget_spot.sandbox import Sandbox
@@ -66,8 +66,8 @@ Way = Callable[[Booked], OrderRef]
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make repeats short."""
-    monkeypatch.setattr(_retry, "FIRST_PAUSE", 0.001)
-    monkeypatch.setattr(_retry, "LONGEST_PAUSE", 0.002)
+    monkeypatch.setattr(retry, "FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(retry, "LONGEST_PAUSE", 0.002)
 
 
 @pytest.fixture
@@ -219,7 +219,7 @@ def test_an_order_that_never_closes(
     opened: Callable[..., Sandbox], run: RunIt, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When nothing has changed for as long as patience lasts, an open order is called live."""
-    monkeypatch.setattr(_confirm, "PATIENCE", 0.4)
+    monkeypatch.setattr(confirmation, "PATIENCE", 0.4)
     sandbox = opened(orders=2, cancel_delay=60)
     report = run(connected(sandbox), [by_id(order) for order in booked(sandbox)])
     assert confirmed(report) == [LIVE] * 2

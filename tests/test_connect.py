@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from bitget_spot import Credentials, InvalidBatchError, OriginError, connect
-from bitget_spot._connect import limit_of
+from bitget_spot.client import limit_of
 from bitget_spot.rate_limit import MemorySlots
 from bitget_spot_api import Client
 from bitget_spot_api.api.trade import batch_cancel_orders

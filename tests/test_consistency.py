@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bitget_spot import _consistency
-from bitget_spot._consistency import Consistency, violations, violations_of
-from bitget_spot._link import Transport
+from bitget_spot import validation
+from bitget_spot._middleware.base import Transport
 from bitget_spot.errors import InvalidBatchError, Violation
+from bitget_spot.validation import Consistency, violations, violations_of
 from bitget_spot_api.operations import BATCH_CANCEL_ORDERS
 
 MOST = BATCH_CANCEL_ORDERS.max_items["orderList"]
@@ -404,7 +404,7 @@ def test_the_usual_batch_is_told_quickly(
         raise AssertionError
 
     for slow in ("_given_twice", "problems_of_order"):
-        monkeypatch.setattr(_consistency, slow, never)
+        monkeypatch.setattr(validation, slow, never)
     assert violations_of(json.dumps({"orderList": ids(count, name), **more}).encode()) == ()
 
 

@@ -27,8 +27,8 @@ from showing import everything_shown, locals_of
 from surroundings import forget_variables
 
 from bitget_spot import AuthenticationError, Credentials, CredentialsError, cancel_orders, connect
-from bitget_spot._credentials import VARIABLES
-from bitget_spot._signing import rsa_signature
+from bitget_spot._middleware.signing import rsa_signature
+from bitget_spot.credentials import VARIABLES
 from bitget_spot.sandbox import Sandbox
 from bitget_spot_api.models import OrderRef
 

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bitget_spot import Report, Status, _retry, cancel_orders, connect
-from bitget_spot.rate_limit import MemorySlots, _link, _policy
+from bitget_spot import Report, Status, cancel_orders, connect
+from bitget_spot._middleware import rate_limit, retry
+from bitget_spot.rate_limit import MemorySlots, policy
 from bitget_spot.sandbox import FAULT_NAMES, Sandbox
 from bitget_spot_api.models import OrderRef
 
@@ -34,9 +35,9 @@ def sandbox() -> Iterator[Sandbox]:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make pauses and closures short."""
-    for module, name in ((_retry, "FIRST_PAUSE"), (_retry, "LONGEST_PAUSE")):
+    for module, name in ((retry, "FIRST_PAUSE"), (retry, "LONGEST_PAUSE")):
         monkeypatch.setattr(module, name, 0.001)
-    for module, name in ((_policy, "LONGEST_CLOSURE"), (_policy, "HOLD"), (_link, "HOLD")):
+    for module, name in ((policy, "LONGEST_CLOSURE"), (policy, "HOLD"), (rate_limit, "HOLD")):
         monkeypatch.setattr(module, name, 0.02)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from bitget_spot._link import Do, Flow, Link, Transport, body_of, operation_of
+from bitget_spot._middleware.base import Do, Flow, Link, Transport, body_of, operation_of
 from bitget_spot_api.operations import BATCH_CANCEL_ORDERS, Operation
 
 URL = f"https://api.bitget.com{BATCH_CANCEL_ORDERS.path}"

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bitget_spot import InvalidBatchError, cancel_orders
-from bitget_spot._consistency import violations
-from bitget_spot._plan import batches
+from bitget_spot._bulk.planner import batches
+from bitget_spot.validation import violations
 from bitget_spot_api.models import BatchCancelOrdersRequest, OrderRef
 from bitget_spot_api.operations import BATCH_CANCEL_ORDERS
 from bitget_spot_api.types import UNSET, Unset

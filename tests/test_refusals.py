@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bitget_spot._link import Transport
-from bitget_spot._refusals import EXCERPT, Refusals, refusal
+from bitget_spot._middleware.base import Transport
+from bitget_spot._middleware.responses import EXCERPT, Refusals, refusal
 from bitget_spot.errors import (
     ApiError,
     AuthenticationError,

@@ -25,12 +25,12 @@ from bitget_spot import (
     SystemBusyError,
     UnreadableAnswerError,
     WrongEnvironmentError,
-    _retry,
 )
-from bitget_spot._bell import Bell
-from bitget_spot._link import Do, Transport
-from bitget_spot._retry import FIRST_PAUSE, LONGEST_PAUSE, TRIES, Attempts, Retry, pause_after
-from bitget_spot._run import TRAIL, Halted, Run, Trail
+from bitget_spot._concurrency import Bell
+from bitget_spot._middleware import retry
+from bitget_spot._middleware.base import Do, Transport
+from bitget_spot._middleware.context import TRAIL, Halted, Run, Trail
+from bitget_spot._middleware.retry import FIRST_PAUSE, LONGEST_PAUSE, TRIES, Attempts, Retry, pause_after
 from bitget_spot.errors import error_class
 from bitget_spot_api.operations import BATCH_CANCEL_ORDERS, ERROR_CODES
 
@@ -154,27 +154,27 @@ CERTAIN = [*PASSING_AND_CERTAIN, *FINAL_AND_CERTAIN, AMBIGUOUS, CLOCK]
 @pytest.mark.parametrize("error", PASSING, ids=names(PASSING))
 def test_what_may_pass(error: Exception) -> None:
     """Trouble on the wire, unreadable answers, too many requests and a busy exchange may pass."""
-    assert _retry.is_passing(error)
+    assert retry.is_passing(error)
     assert Attempts(2).allow_another(error, repeat_safe=True)
 
 
 @pytest.mark.parametrize("error", FINAL, ids=names(FINAL))
 def test_what_will_not_pass(error: Exception) -> None:
     """Credentials, permission, environment, parameters, the order's own state and our mistakes never pass."""
-    assert not _retry.is_passing(error)
+    assert not retry.is_passing(error)
     assert not Attempts(TRIES).allow_another(error, repeat_safe=True)
 
 
 @pytest.mark.parametrize("error", DOUBTFUL, ids=names(DOUBTFUL))
 def test_what_may_have_been_carried_out(error: Exception) -> None:
     """Whatever ended a try without the exchange's clear word may have been carried out."""
-    assert _retry.may_have_been_carried_out(error)
+    assert retry.may_have_been_carried_out(error)
 
 
 @pytest.mark.parametrize("error", CERTAIN, ids=names(CERTAIN))
 def test_what_has_not_been_carried_out(error: Exception) -> None:
     """A clear refusal, and what never left, have not been carried out."""
-    assert not _retry.may_have_been_carried_out(error)
+    assert not retry.may_have_been_carried_out(error)
 
 
 @pytest.mark.parametrize("kind", ["credentials", "permission", "environment", "parameter"])
@@ -289,7 +289,7 @@ def test_what_the_document_does_not_have_is_sent_once(manner: str) -> None:
 
 def test_an_operation_that_the_document_calls_unsafe(monkeypatch: pytest.MonkeyPatch) -> None:
     """What may be repeated is the document's word alone."""
-    monkeypatch.setattr(_retry, "operation_of", lambda _: evolve(BATCH_CANCEL_ORDERS, repeat_safe=False))
+    monkeypatch.setattr(retry, "operation_of", lambda _: evolve(BATCH_CANCEL_ORDERS, repeat_safe=False))
     scene = Scene(httpx.ReadError("reset"))
     with pytest.raises(httpx.ReadError):
         scene.send()
@@ -366,8 +366,8 @@ def test_a_stop_wakes_a_pausing_try(manner: str) -> None:
 
 def test_the_pauses_are_real_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without further word a pause is waited for, and its length is drawn by chance."""
-    monkeypatch.setattr(_retry, "FIRST_PAUSE", 0.05)
-    monkeypatch.setattr(_retry, "pause_after", lambda repeats, _: pause_after(repeats, lambda: 1.0))
+    monkeypatch.setattr(retry, "FIRST_PAUSE", 0.05)
+    monkeypatch.setattr(retry, "pause_after", lambda repeats, _: pause_after(repeats, lambda: 1.0))
     below = Below([httpx.ReadError("reset")])
     started = time.monotonic()
     Retry(below).handle_request(httpx.Request("POST", f"https://api.bitget.com{BATCH_CANCEL_ORDERS.path}"))

@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from bitget_spot._bell import Bell
-from bitget_spot._run import TRAIL, Run, Trail
+from bitget_spot._concurrency import Bell
+from bitget_spot._middleware.context import TRAIL, Run, Trail
 
 
 def test_without_a_deadline_there_is_no_end() -> None:

@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from bitget_spot import Credentials, DeadlineExceeded, InvalidBatchError, Report, Status, cancel_orders, connect
-from bitget_spot._consistency import violations
 from bitget_spot.rate_limit import MemorySlots
 from bitget_spot.sandbox import Sandbox
+from bitget_spot.validation import violations
 from bitget_spot_api import Client
 from bitget_spot_api.models import OrderRef
 from bitget_spot_api.types import UNSET, Unset

@@ -16,9 +16,9 @@ from bitget_spot import (
     SystemBusyError,
     UnreadableAnswerError,
 )
-from bitget_spot._plan import Batch, Target, batches
-from bitget_spot._run import Halted, Run, Trail
-from bitget_spot._settlement import HALTED, UNMENTIONED, Fate, fates
+from bitget_spot._bulk.matcher import HALTED, UNMENTIONED, Fate, fates
+from bitget_spot._bulk.planner import Batch, Target, batches
+from bitget_spot._middleware.context import Halted, Run, Trail
 from bitget_spot.errors import error_class
 from bitget_spot_api.models import BatchCancelOrdersResponse, ErrorResponse, OrderRef
 from bitget_spot_api.operations import ERROR_CODES

@@ -23,15 +23,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from showing import everything_shown
 
-from bitget_spot import _link
-from bitget_spot._credentials import Credentials
-from bitget_spot._link import Transport
-from bitget_spot._signing import (
+from bitget_spot._middleware import base
+from bitget_spot._middleware.base import Transport
+from bitget_spot._middleware.signing import (
     Signing,
     corrected,
     hmac_signature,
     prehash,
 )
+from bitget_spot.credentials import Credentials
 from bitget_spot.errors import OriginError
 from bitget_spot_api.operations import BATCH_CANCEL_ORDERS
 
@@ -320,7 +320,7 @@ def test_headers(given_headers: dict[str, str], name: str, sent: str | None) -> 
 def test_unsigned_operation(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the document calls unsigned leaves without key, signature, passphrase and stamp."""
     public = evolve(BATCH_CANCEL_ORDERS, method="GET", path="/public/time", signed=False)
-    monkeypatch.setattr(_link, "OPERATIONS", {(public.method, public.path): public})
+    monkeypatch.setattr(base, "OPERATIONS", {(public.method, public.path): public})
     exchange = Exchange()
     signing(exchange).handle_request(httpx.Request("GET", f"{ORIGIN}/public/time?b=2&a=1"))
     (arrived,) = exchange.arrived

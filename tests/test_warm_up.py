@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 
 import httpx
 import pytest
 
 from bitget_spot import Status, cancel_orders, connect, warm_up, warm_up_asyncio
-from bitget_spot import _warm_up as module
 from bitget_spot.sandbox import Sandbox
 from bitget_spot_api import Client
 from bitget_spot_api.models import OrderRef
@@ -20,7 +20,7 @@ CALLS = BATCH_CANCEL_ORDERS.rate_limit.requests
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Every connection that is opened during the test."""
-    from bitget_spot._wire import Watch  # noqa: PLC0415 - only this fixture looks inside
+    from bitget_spot._middleware.send import Watch  # noqa: PLC0415 - only this fixture looks inside
 
     seen: list[str] = []
     note = Watch.note
@@ -65,7 +65,7 @@ def test_connections_do_not_wait_for_ever_for_each_other(
     manner: str, bitget_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where not all connections can be had at once, those that are there are warmed all the same."""
-    monkeypatch.setattr(module, "PATIENCE", 0.01)
+    monkeypatch.setattr(sys.modules["bitget_spot.warm_up"], "PATIENCE", 0.01)
     client = connect(bitget_sandbox.credentials, base_url=bitget_sandbox.url, requests_per_second={"getServerTime": 4})
     # One of the four slots is taken, and what waits for it is not there to be waited for.
     client.get_httpx_client().get(GET_SERVER_TIME.path)

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from bitget_spot import UnreadableAnswerError, connect
-from bitget_spot._wire import LIMITS, WATCH, Watch, Wire
+from bitget_spot._middleware.send import LIMITS, WATCH, Watch, Wire
 from bitget_spot.sandbox import Sandbox
 from bitget_spot_api import Client
 from bitget_spot_api.api.trade import batch_cancel_orders

@@ -6,13 +6,11 @@ under it: every generated function keeps its signature and gains the behaviour. 
 orders and tells what became of each.
 """
 
-from bitget_spot import cancel_open_orders, cancel_orders
-from bitget_spot._clock import ClockReading, read_clock, read_clock_asyncio
-from bitget_spot._confirm import Confirmed
-from bitget_spot._connect import connect
-from bitget_spot._credentials import Credentials
-from bitget_spot._report import Outcome, Report, Status
-from bitget_spot._warm_up import warm_up, warm_up_asyncio
+from bitget_spot._bulk import cancel_open_orders, cancel_orders
+from bitget_spot._bulk.confirmation import Confirmed
+from bitget_spot._bulk.report import Outcome, Report, Status
+from bitget_spot.client import connect
+from bitget_spot.credentials import Credentials
 from bitget_spot.errors import (
     ApiError,
     AuthenticationError,
@@ -34,6 +32,8 @@ from bitget_spot.errors import (
     Violation,
     WrongEnvironmentError,
 )
+from bitget_spot.server_time import ClockReading, read_clock, read_clock_asyncio
+from bitget_spot.warm_up import warm_up, warm_up_asyncio
 
 __all__ = [
     "ApiError",

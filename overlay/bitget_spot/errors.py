@@ -32,7 +32,7 @@ from attrs import frozen
 from bitget_spot_api.operations import ERROR_CODES
 
 if TYPE_CHECKING:
-    from bitget_spot._report import Report
+    from bitget_spot._bulk.report import Report
 
 
 class BitgetError(Exception):

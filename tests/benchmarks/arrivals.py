@@ -33,8 +33,8 @@ import httpx
 from attrs import Factory, evolve, frozen
 
 from bitget_spot import Credentials, Status, cancel_orders, connect
-from bitget_spot._link import Do, Flow, Link
-from bitget_spot._wire import Wire
+from bitget_spot._middleware.base import Do, Flow, Link
+from bitget_spot._middleware.send import Wire
 from bitget_spot.rate_limit import MemorySlots
 from bitget_spot_api import Client
 from bitget_spot_api.api.trade import batch_cancel_orders

@@ -18,7 +18,7 @@ from collections.abc import Callable
 import httpx
 
 from bitget_spot import Credentials, connect
-from bitget_spot._signing import hmac_signature, prehash
+from bitget_spot._middleware.signing import hmac_signature, prehash
 from bitget_spot.rate_limit import MemorySlots
 from bitget_spot_api import Client
 from bitget_spot_api.api.trade import batch_cancel_orders

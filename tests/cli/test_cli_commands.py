@@ -13,7 +13,7 @@ import pytest
 
 from bitget_spot import ClockReading, Outcome, Report, Status, cancel_orders, errors
 from bitget_spot import __main__ as entry
-from bitget_spot._cli import _app, _check
+from bitget_spot._cli import app, check
 from bitget_spot.rate_limit import RedisSlots, SQLiteSlots
 from bitget_spot.sandbox import Sandbox
 from bitget_spot.sandbox import __main__ as sandbox_command
@@ -257,10 +257,10 @@ def test_a_shared_store(cli: Cli, exchange: Sandbox, tmp_path: Path) -> None:
 @pytest.mark.parametrize("url", ["redis://u:hunter2@127.0.0.1:6379/0", "rediss://127.0.0.1:6379/0"])
 def test_stores_by_their_names(url: str, tmp_path: Path) -> None:
     """A path is a SQLite file, an address a Redis."""
-    with _app.store_of(url) as store:
+    with app.store_of(url) as store:
         assert isinstance(store, RedisSlots)
         assert "hunter2" not in repr(store)
-    with _app.store_of(f"sqlite:{tmp_path}/slots") as store:
+    with app.store_of(f"sqlite:{tmp_path}/slots") as store:
         assert isinstance(store, SQLiteSlots)
 
 
@@ -388,15 +388,15 @@ def test_a_check_where_nobody_answers(cli: Cli, exchange: Sandbox) -> None:
 )
 def test_the_clock_is_judged_by_the_document_s_window(offset: float, state: str, way: str) -> None:
     """More than it is wrong; the words say on which side."""
-    found, told = _check.clock_row(ClockReading(offset, 0.1))
+    found, told = check.clock_row(ClockReading(offset, 0.1))
     assert found == state
     assert way in told
 
 
 def test_everything_that_can_be_blamed_is_a_row() -> None:
     """And every code that is named belongs to a class that stops a client."""
-    assert set(_check.BLAMED.values()) <= set(_check.NAMES)
-    for code in _check.BLAMED:
+    assert set(check.BLAMED.values()) <= set(check.NAMES)
+    for code in check.BLAMED:
         assert issubclass(
             errors.error_class(code),
             errors.AuthenticationError | errors.PermissionDeniedError | errors.WrongEnvironmentError,
@@ -430,7 +430,7 @@ def test_the_sandbox_has_its_own_options(cli: Cli, monkeypatch: pytest.MonkeyPat
 
 def test_the_sandbox_needs_its_extra(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without it the command says what to install."""
-    for name in ("bitget_spot.sandbox.__main__", "bitget_spot.sandbox._server"):
+    for name in ("bitget_spot.sandbox.__main__", "bitget_spot.sandbox.server"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setitem(sys.modules, "starlette", None)
     monkeypatch.setitem(sys.modules, "uvicorn", None)

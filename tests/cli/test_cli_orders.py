@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bitget_spot import Outcome, Status
-from bitget_spot._cli._orders import BadInputError, collect, plan
+from bitget_spot._cli.orders import BadInputError, collect, plan
 from bitget_spot_api.models import OrderRef
 from bitget_spot_api.types import UNSET, Unset
 

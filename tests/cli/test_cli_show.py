@@ -11,8 +11,8 @@ import sys
 import pytest
 
 from bitget_spot import Confirmed, Outcome, Report, Status
-from bitget_spot._cli._advice import Exit
-from bitget_spot._cli._show import Show, plain, write
+from bitget_spot._cli.advice import Exit
+from bitget_spot._cli.output import Show, plain, write
 from bitget_spot_api.models import OrderRef
 
 LONG = "a" * 64

@@ -172,8 +172,8 @@ def started(command: str) -> str:
 
 def variables() -> Iterator[str]:
     """Name the variables that the package reads."""
-    yield from bitget_spot._credentials.VARIABLES.values()
-    yield from (bitget_spot._credentials.PASSWORD_VARIABLE, "BITGET_DEMO", "BITGET_API_BASE_URL")
+    yield from bitget_spot.credentials.VARIABLES.values()
+    yield from (bitget_spot.credentials.PASSWORD_VARIABLE, "BITGET_DEMO", "BITGET_API_BASE_URL")
 
 
 def matches(shown: str, came: str) -> bool:

@@ -12,8 +12,8 @@ from urllib.parse import urldefrag, urljoin, urlsplit
 
 import pytest
 
-from bitget_spot._connect import TIMEOUT
-from bitget_spot._retry import TRIES
+from bitget_spot._middleware.retry import TRIES
+from bitget_spot.client import TIMEOUT
 from bitget_spot.sandbox import FAULT_NAMES
 from bitget_spot_api.operations import (
     BATCH_CANCEL_ORDERS,

@@ -31,7 +31,7 @@ from bitget_spot import (
     read_clock,
     read_clock_asyncio,
 )
-from bitget_spot._refusals import refusal
+from bitget_spot._middleware.responses import refusal
 from bitget_spot.rate_limit import MemorySlots
 from bitget_spot_api import Client
 from bitget_spot_api.api.public import get_server_time

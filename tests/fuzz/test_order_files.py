@@ -16,7 +16,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bitget_spot.__main__ import main
-from bitget_spot._cli._orders import BadInputError, collect, plan
+from bitget_spot._cli.orders import BadInputError, collect, plan
 from bitget_spot_api.types import Unset
 
 from .hostile import Raw, share, texts, written

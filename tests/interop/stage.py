@@ -11,7 +11,7 @@ from interop.clients import OtherClient
 
 from bitget_spot import Credentials
 from bitget_spot.sandbox import Sandbox
-from bitget_spot.sandbox._exchange import Answer, Call
+from bitget_spot.sandbox.exchange import Answer, Call
 
 # The exchange lists pairs with Chinese names. A clientOid, which the sandbox makes from the symbol, may have each of
 # `-_#:+`.

@@ -9,8 +9,8 @@ import pytest
 from interop.stage import TAKEN_WITH, Other, RecordingSandbox, Sent, encoded, symbols
 
 from bitget_spot import Credentials
-from bitget_spot._link import Transport
-from bitget_spot._signing import Signing
+from bitget_spot._middleware.base import Transport
+from bitget_spot._middleware.signing import Signing
 
 ORIGIN = "http://127.0.0.1"
 

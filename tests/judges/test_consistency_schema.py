@@ -21,9 +21,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from bitget_spot import _consistency
-from bitget_spot._consistency import violations_of
+from bitget_spot import validation
 from bitget_spot.errors import Violation
+from bitget_spot.validation import violations_of
 from bitget_spot_api.operations import BATCH_CANCEL_ORDERS
 
 MOST: Final = BATCH_CANCEL_ORDERS.max_items["orderList"]
@@ -279,28 +279,28 @@ def nothing(*_: object) -> Iterator[Violation]:
     return iter(())
 
 
-def a_label_mixes(orders: _consistency.Orders) -> Iterator[Violation]:
+def a_label_mixes(orders: validation.Orders) -> Iterator[Violation]:
     """Take a label beside an orderId for the other kind of identifier."""
     kinds = {kind for order in orders.values() for kind in ("orderId", "clientOid") if kind in order}
     return iter([Violation("orderList", "is mixed")] if len(kinds) > 1 else [])
 
 
-def the_first_decides(orders: _consistency.Orders) -> Iterator[Violation]:
+def the_first_decides(orders: validation.Orders) -> Iterator[Violation]:
     """Look for an orderId at the first order alone."""
     return MIXED(orders) if any("orderId" in order for order in [*orders.values()][:1]) else nothing()
 
 
-def no_label_twice(orders: _consistency.Orders) -> Iterator[Violation]:
+def no_label_twice(orders: validation.Orders) -> Iterator[Violation]:
     """Let no label repeat either."""
     return TWICE({index: {"clientOid": order.get("clientOid", index)} for index, order in orders.items()})
 
 
-def no_order_id_twice(orders: _consistency.Orders) -> Iterator[Violation]:
+def no_order_id_twice(orders: validation.Orders) -> Iterator[Violation]:
     """Let an orderId alone not repeat."""
     return TWICE({index: order for index, order in orders.items() if "orderId" in order})
 
 
-MIXED, TWICE, SYMBOLS = _consistency._mixed, _consistency._twice, _consistency._symbols
+MIXED, TWICE, SYMBOLS = validation._mixed, validation._twice, validation._symbols
 BREAKAGES: Final[dict[str, tuple[str, str, object]]] = {
     "one order too many": ("no more than the maximum", "MAX_ORDERS", MOST + 1),
     "one order too few": ("valid", "MAX_ORDERS", MOST - 1),
@@ -330,6 +330,6 @@ BREAKAGES: Final[dict[str, tuple[str, str, object]]] = {
 def test_broken_rule_is_caught(breakage: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Wherever the rule is broken, a batch shows it."""
     kind, name, value = BREAKAGES[breakage]
-    monkeypatch.setattr(_consistency, name, value)
+    monkeypatch.setattr(validation, name, value)
     with pytest.raises(AssertionError, match="the schema: "):
         compare(kind, settings(SETTINGS, max_examples=200, derandomize=True, phases=[Phase.generate]))

@@ -29,10 +29,10 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.core.failures import FailureGroup
 
 import generate
-from bitget_spot._consistency import violations
-from bitget_spot._signing import hmac_signature, prehash
+from bitget_spot._middleware.signing import hmac_signature, prehash
 from bitget_spot.sandbox import Sandbox
-from bitget_spot.sandbox import _exchange as exchange
+from bitget_spot.sandbox import exchange
+from bitget_spot.validation import violations
 from bitget_spot_api.operations import (
     BATCH_CANCEL_ORDERS,
     GET_HISTORY_ORDERS,

@@ -15,9 +15,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from bitget_spot import Credentials, connect
-from bitget_spot._link import drive, drive_in_task
+from bitget_spot._middleware.base import drive, drive_in_task
 from bitget_spot.rate_limit import RedisSlots, SQLiteSlots
-from bitget_spot.rate_limit._policy import Fate, Settlement
+from bitget_spot.rate_limit.policy import Fate, Settlement
 from bitget_spot_api.api.trade import batch_cancel_orders
 from bitget_spot_api.models import BatchCancelOrdersRequest, BatchCancelOrdersResponse, OrderRef
 from bitget_spot_api.operations import RateLimit

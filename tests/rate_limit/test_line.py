@@ -8,9 +8,9 @@ from collections.abc import Callable, Generator, Iterator
 
 import pytest
 
-from bitget_spot._bell import Bell
-from bitget_spot._link import Do
-from bitget_spot.rate_limit._line import Line
+from bitget_spot._concurrency import Bell
+from bitget_spot._middleware.base import Do
+from bitget_spot.rate_limit.queue import Line
 
 LONG = 30.0
 """Seconds that only a broken line lets pass."""

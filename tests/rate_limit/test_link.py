@@ -10,13 +10,13 @@ import httpx
 import pytest
 
 from bitget_spot import OriginError
-from bitget_spot._bell import Bell
-from bitget_spot._link import Do, Transport
-from bitget_spot._run import TRAIL, Halted, Run, Trail
-from bitget_spot._wire import WATCH
+from bitget_spot._concurrency import Bell
+from bitget_spot._middleware.base import Do, Transport
+from bitget_spot._middleware.context import TRAIL, Halted, Run, Trail
+from bitget_spot._middleware.rate_limit import UNBOUNDED, Limit, lease_of, never_left, settlement
+from bitget_spot._middleware.send import WATCH
 from bitget_spot.rate_limit import MemorySlots
-from bitget_spot.rate_limit._link import UNBOUNDED, Limit, lease_of, never_left, settlement
-from bitget_spot.rate_limit._policy import HOLD, PERIOD_MARGIN, Fate, Settlement
+from bitget_spot.rate_limit.policy import HOLD, PERIOD_MARGIN, Fate, Settlement
 from bitget_spot_api.operations import BATCH_CANCEL_ORDERS, RateLimit
 
 LIMIT = RateLimit(2, 1.0, "UID")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bitget_spot.rate_limit._policy import (
+from bitget_spot.rate_limit.policy import (
     HOLD,
     LONGEST_CLOSURE,
     PATIENCE,

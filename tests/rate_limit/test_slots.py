@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 import pytest
 
-from bitget_spot.rate_limit._policy import Fate, Settlement
-from bitget_spot.rate_limit._slots import MemorySlots, Slots
+from bitget_spot.rate_limit.memory import MemorySlots, Slots
+from bitget_spot.rate_limit.policy import Fate, Settlement
 from bitget_spot_api.operations import RateLimit
 
 TEN = RateLimit(10, 1.0, "UID")

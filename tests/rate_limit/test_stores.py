@@ -17,10 +17,10 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bitget_spot._link import Do
+from bitget_spot._middleware.base import Do
 from bitget_spot.rate_limit import RedisSlots, Slots, SQLiteSlots
-from bitget_spot.rate_limit._policy import CLIENT_EXPIRY, HOLD, PATIENCE, PERIOD_MARGIN, POLL, Fate, Log, Settlement
-from bitget_spot.rate_limit._shared import Move, SharedSlots
+from bitget_spot.rate_limit.fallback import Move, SharedSlots
+from bitget_spot.rate_limit.policy import CLIENT_EXPIRY, HOLD, PATIENCE, PERIOD_MARGIN, POLL, Fate, Log, Settlement
 from bitget_spot_api.operations import RateLimit
 
 TEN: Final = RateLimit(10, 1.0, "UID")

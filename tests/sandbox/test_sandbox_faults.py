@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from bitget_spot import sandbox
-from bitget_spot.sandbox import FAULT_NAMES, _faults
-from bitget_spot.sandbox._faults import Fault, Faults, parse_command_line
+from bitget_spot.sandbox import FAULT_NAMES, faults
+from bitget_spot.sandbox.faults import Fault, Faults, parse_command_line
 from bitget_spot_api.operations import REMAINING_CALLS_HEADER
 
 
@@ -197,7 +197,7 @@ def test_string_request_time(desk: Any) -> None:
     assert body["requestTime"].isdigit()
 
 
-@pytest.mark.parametrize("fault", [*_faults._SPOILED_DATA, *_faults._SPOILED_FIELD])
+@pytest.mark.parametrize("fault", [*faults._SPOILED_DATA, *faults._SPOILED_FIELD])
 @pytest.mark.parametrize(("code", "per_second"), [("40020", 1), ("429", 0)])
 def test_a_refusal_has_no_lists_to_spoil(open_desk: Any, fault: str, code: str, per_second: int) -> None:
     """A request that is refused anyway has the same code and null or missing data under every such fault."""

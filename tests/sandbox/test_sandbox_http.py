@@ -13,9 +13,9 @@ import httpx
 import pytest
 
 from bitget_spot.sandbox import Sandbox
-from bitget_spot.sandbox._app import create_app
-from bitget_spot.sandbox._exchange import Exchange
-from bitget_spot.sandbox._faults import Faults
+from bitget_spot.sandbox.app import create_app
+from bitget_spot.sandbox.exchange import Exchange
+from bitget_spot.sandbox.faults import Faults
 from bitget_spot_api.operations import BATCH_CANCEL_ORDERS, REMAINING_CALLS_HEADER
 
 PATH = "/api/v2/spot/trade/batch-cancel-order"

@@ -142,7 +142,7 @@ def test_without_the_extra_the_import_says_what_to_install(
     original = builtins.__import__
 
     def without(name: str, *rest: Any, **more: Any) -> Any:
-        if name == "bitget_spot.sandbox._server":
+        if name == "bitget_spot.sandbox.server":
             raise ModuleNotFoundError(f"no {missing}", name=missing)
         return original(name, *rest, **more)
 
@@ -153,7 +153,9 @@ def test_without_the_extra_the_import_says_what_to_install(
 
 def test_pytest_can_load_the_plugin_without_the_extra() -> None:
     """Importing the plugin imports no server."""
-    program = "import sys, bitget_spot.sandbox._pytest; sys.exit(not {'starlette', 'uvicorn'}.isdisjoint(sys.modules))"
+    program = (
+        "import sys, bitget_spot.sandbox.pytest_plugin; sys.exit(not {'starlette', 'uvicorn'}.isdisjoint(sys.modules))"
+    )
     done = subprocess.run([sys.executable, "-c", program], check=False)
     assert done.returncode == 0
 

@@ -17,7 +17,7 @@ from attrs import asdict, evolve
 from bitget_spot import RateLimitedError, connect
 from bitget_spot.rate_limit import MemorySlots
 from bitget_spot.sandbox import Order, Sandbox
-from bitget_spot.sandbox._exchange import Exchange
+from bitget_spot.sandbox.exchange import Exchange
 from bitget_spot_api import Client
 from bitget_spot_api.api.public import get_server_time
 from bitget_spot_api.api.trade import get_history_orders, get_order_info, get_unfilled_orders

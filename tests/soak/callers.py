@@ -22,7 +22,7 @@ from bitget_spot import (
     cancel_open_orders,
     cancel_orders,
 )
-from bitget_spot.cancel_orders import SENSELESS
+from bitget_spot._bulk.cancel_orders import SENSELESS
 from bitget_spot.errors import error_class
 from bitget_spot.sandbox import Order
 from bitget_spot_api.models import OrderRef

@@ -14,13 +14,13 @@ from attrs import define, field
 from soak.stage import Signal, Stage
 
 from bitget_spot import Credentials, connect
-from bitget_spot._link import Link
-from bitget_spot._retry import Retry
-from bitget_spot._signing import Signing
-from bitget_spot._wire import WATCH
-from bitget_spot.rate_limit._link import Limit
+from bitget_spot._middleware.base import Link
+from bitget_spot._middleware.rate_limit import Limit
+from bitget_spot._middleware.retry import Retry
+from bitget_spot._middleware.send import WATCH
+from bitget_spot._middleware.signing import Signing
 from bitget_spot.sandbox import Sandbox
-from bitget_spot.sandbox._faults import Fault, Faults, Reply
+from bitget_spot.sandbox.faults import Fault, Faults, Reply
 from bitget_spot_api import Client
 from bitget_spot_api.operations import BATCH_CANCEL_ORDERS, OPERATIONS, REMAINING_CALLS_HEADER, Operation
 

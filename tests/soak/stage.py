@@ -26,9 +26,9 @@ from typing import Any, Final, TypeVar
 import pytest
 from attrs import define, field
 
-from bitget_spot import _bell, cancel_open_orders, cancel_orders
-from bitget_spot._run import Run
-from bitget_spot.rate_limit import _line, _shared, _slots
+from bitget_spot import _concurrency, cancel_open_orders, cancel_orders
+from bitget_spot._middleware.context import Run
+from bitget_spot.rate_limit import fallback, memory, queue
 
 START: Final = 1_000.0
 """What the clock shows at first; as on a machine that has been running for a while."""
@@ -468,8 +468,8 @@ def staged(stage: Stage) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Pool, "stage", stage, raising=False)
         locks = SimpleNamespace(Lock=lambda: Lock(stage))
-        patch.setattr(_bell, "threading", SimpleNamespace(Event=lambda: Signal(stage)))
-        for module in (_line, _slots, _shared):
+        patch.setattr(_concurrency, "threading", SimpleNamespace(Event=lambda: Signal(stage)))
+        for module in (queue, memory, fallback):
             patch.setattr(module, "threading", locks)
         for module in (cancel_orders, cancel_open_orders):
             patch.setattr(module, "Run", _StagedRun)

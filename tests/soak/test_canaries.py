@@ -34,7 +34,6 @@ from bitget_spot import (
     Credentials,
     CredentialsError,
     Report,
-    _retry,
     cancel_open_orders,
     cancel_orders,
     connect,
@@ -43,8 +42,9 @@ from bitget_spot import (
     warm_up,
     warm_up_asyncio,
 )
+from bitget_spot._middleware import retry
 from bitget_spot.rate_limit import MemorySlots, RedisSlots, Slots, SQLiteSlots
-from bitget_spot.sandbox import Sandbox, _exchange
+from bitget_spot.sandbox import Sandbox, exchange
 from bitget_spot_api import Client
 from bitget_spot_api.api.trade import batch_cancel_orders
 from bitget_spot_api.models import BatchCancelOrdersRequest, OrderRef
@@ -137,10 +137,10 @@ def aviary(kind: str, pem: str) -> Aviary:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make pauses short, and let the sandbox name an account by something else than its key, as the exchange does."""
-    row = _exchange._row
-    monkeypatch.setattr(_exchange, "_row", lambda order: row(order) | {"userId": "1"})
-    monkeypatch.setattr(_retry, "FIRST_PAUSE", 0.001)
-    monkeypatch.setattr(_retry, "LONGEST_PAUSE", 0.001)
+    row = exchange._row
+    monkeypatch.setattr(exchange, "_row", lambda order: row(order) | {"userId": "1"})
+    monkeypatch.setattr(retry, "FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(retry, "LONGEST_PAUSE", 0.001)
 
 
 @pytest.fixture(autouse=True)

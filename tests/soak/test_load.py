@@ -25,7 +25,7 @@ from soak.stage import Stage, staged
 from bitget_spot import Status, cancel_orders
 from bitget_spot.rate_limit import MemorySlots
 from bitget_spot.sandbox import Sandbox
-from bitget_spot.sandbox._faults import Faults
+from bitget_spot.sandbox.faults import Faults
 from bitget_spot_api.models import OrderRef
 from bitget_spot_api.operations import BATCH_CANCEL_ORDERS
 

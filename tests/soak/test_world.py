@@ -35,7 +35,7 @@ from soak.stage import Stage, staged
 from soak.stores import HARMLESS, RedisStore, SQLiteStore, Store, impatient
 
 from bitget_spot.sandbox import FAULT_NAMES, Order, Sandbox
-from bitget_spot.sandbox._faults import Fault, Faults
+from bitget_spot.sandbox.faults import Fault, Faults
 from bitget_spot_api.models import OrderRef
 from bitget_spot_api.operations import OPERATIONS
 from bitget_spot_api.types import UNSET

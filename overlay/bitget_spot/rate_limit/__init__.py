@@ -12,15 +12,15 @@ key and operation share one budget. Give `connect(..., slots=...)` a store of yo
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
-from bitget_spot.rate_limit._slots import MemorySlots, Slots
+from bitget_spot.rate_limit.memory import MemorySlots, Slots
 
 if TYPE_CHECKING:
-    from bitget_spot.rate_limit._redis import RedisSlots
-    from bitget_spot.rate_limit._sqlite import SQLiteSlots
+    from bitget_spot.rate_limit.redis import RedisSlots
+    from bitget_spot.rate_limit.sqlite import SQLiteSlots
 
 __all__ = ["MemorySlots", "RedisSlots", "SQLiteSlots", "Slots"]
 
-_SHARED: Final = {"RedisSlots": "_redis", "SQLiteSlots": "_sqlite"}
+_SHARED: Final = {"RedisSlots": "redis", "SQLiteSlots": "sqlite"}
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module's attribute may be anything

@@ -55,11 +55,11 @@ without end: `429@0.05`.
 
 from typing import TYPE_CHECKING, Any
 
-from bitget_spot.sandbox._exchange import Arrival, Order
-from bitget_spot.sandbox._faults import FAULT_NAMES
+from bitget_spot.sandbox.exchange import Arrival, Order
+from bitget_spot.sandbox.faults import FAULT_NAMES
 
 if TYPE_CHECKING:
-    from bitget_spot.sandbox._server import Sandbox
+    from bitget_spot.sandbox.server import Sandbox
 
 __all__ = ["FAULT_NAMES", "Arrival", "Order", "Sandbox"]
 
@@ -73,7 +73,7 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module's attribute may be
     if name != "Sandbox":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
-        from bitget_spot.sandbox._server import Sandbox  # noqa: PLC0415 - see above
+        from bitget_spot.sandbox.server import Sandbox  # noqa: PLC0415 - see above
     except ModuleNotFoundError as error:
         if error.name not in ("starlette", "uvicorn"):
             raise

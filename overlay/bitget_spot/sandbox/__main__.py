@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from bitget_spot.sandbox import FAULT_NAMES, Sandbox
-from bitget_spot.sandbox._faults import parse_command_line
+from bitget_spot.sandbox.faults import parse_command_line
 
 _ORDERS_SHOWN: Final = 5
 _A_LONG_TIME: Final = 3600.0
