@@ -41,7 +41,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from generate import DOCUMENT
-from stamp_generated import METHODS, resolved
+from postprocess import METHODS, resolved
 
 TEXTS = "x-page-texts"
 AGREES = "agrees"

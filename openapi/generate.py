@@ -1,11 +1,11 @@
 """
 Generate the typed client from the OpenAPI document.
 
-    python openapi/generate.py            rebuild generated/bitget_spot_api/ from nothing
-    python openapi/generate.py --check    compare it with what the document gives; exit 1 and name what differs
+    python openapi/generate.py            rebuild generated/bitget_spot_api/ from scratch
+    python openapi/generate.py --check    compare it with a fresh build; exit 1 and name what differs
 
-The output depends on the document, the generator's settings and the pinned tools alone: it is built in a folder of
-its own, with an environment that carries none of the user's configuration.
+The output depends only on the document, the generator's settings and the pinned tools: it is built in a folder of its
+own, with an environment that has none of the user's configuration.
 """
 
 from __future__ import annotations
@@ -18,41 +18,41 @@ import sys
 import tempfile
 from pathlib import Path
 
-from stamp_generated import StampError, stamp
+from postprocess import PostprocessError, postprocess
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENT = ROOT / "openapi" / "bitget-spot.yaml"
 SETTINGS = ROOT / "openapi" / "generator.yaml"
 CLIENT = ROOT / "generated" / "bitget_spot_api"
 
-# Neither a configuration nor an ignore file of the user's has a say.
+# Neither the user's configuration nor an ignore file has any effect.
 RUFF = ("--isolated", "--no-respect-gitignore", "--no-cache", "--quiet", "--target-version", "py311")
 
 
 def run(*command: str | Path, cwd: Path) -> None:
-    """Run one tool of the environment that runs this script, with no configuration of the user's."""
+    """Run a tool of the environment that runs this script, without the user's configuration."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("RUFF_", "PYTHON"))}
     environment |= {"PYTHONHASHSEED": "0", "PYTHONUTF8": "1"}
-    # -P, for the output has a types.py that must not shadow the standard library's.
+    # -P, because the output has a types.py that must not shadow the standard library's.
     tool = [sys.executable, "-P", "-m", *map(str, command)]
     subprocess.run(tool, cwd=cwd, env=environment, check=True)
 
 
 def build(target: Path) -> None:
-    """Write a fresh client into the folder `target`, which must not exist yet."""
+    """Build the client in the folder `target`, which must not exist yet."""
     run(
         "openapi_python_client",
         *("generate", "--meta", "none", "--fail-on-warning"),
         *("--path", DOCUMENT, "--config", SETTINGS, "--output-path", target),
         cwd=target.parent,
     )
-    stamp(target, DOCUMENT)
+    postprocess(target, DOCUMENT)
     run("ruff", "check", *RUFF, "--select", "F401,F811,I", "--fix-only", ".", cwd=target)
     run("ruff", "format", *RUFF, "--line-length", "100", ".", cwd=target)
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder but what Python caches there."""
+    """Return the contents of every file below a folder, except for Python's caches."""
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in sorted(folder.rglob("*"))
@@ -61,30 +61,30 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def differences(committed: Path, fresh: Path) -> list[str]:
-    """One line for each file that is not what the document gives; none where all is well."""
+    """Return a line for each file that differs from a fresh build; an empty list if none does."""
     have, want = files(committed), files(fresh)
     edited = {name for name in have.keys() & want.keys() if have[name] != want[name]}
     return sorted(
-        [f"{name}: differs from what the document gives" for name in edited]
-        + [f"{name}: the document does not give this file" for name in have.keys() - want.keys()]
+        [f"{name}: differs from a fresh build" for name in edited]
+        + [f"{name}: not part of a fresh build" for name in have.keys() - want.keys()]
         + [f"{name}: missing" for name in want.keys() - have.keys()]
     )
 
 
 def main() -> int:
-    """Generate, or check; answer the exit status."""
+    """Generate or check; return the exit status."""
     parser = argparse.ArgumentParser(description="Generate the typed client from the document.")
-    parser.add_argument("--check", action="store_true", help="compare only, and change nothing")
+    parser.add_argument("--check", action="store_true", help="only compare, and change nothing")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         fresh = Path(scratch) / CLIENT.name
         try:
             build(fresh)
-        except StampError as problem:
+        except PostprocessError as problem:
             print(f"{DOCUMENT.name}: {problem}", file=sys.stderr)
             return 1
         except subprocess.CalledProcessError as failure:
-            print(f"{DOCUMENT.name}: {failure.cmd[3]} failed on it, as told above", file=sys.stderr)
+            print(f"{DOCUMENT.name}: {failure.cmd[3]} failed; see its output above", file=sys.stderr)
             return 1
         if not arguments.check:
             shutil.rmtree(CLIENT, ignore_errors=True)

@@ -11,7 +11,7 @@ import pytest
 
 import bitget_spot
 from bitget_spot import Credentials, connect, errors
-from bitget_spot._middleware.base import Link
+from bitget_spot._middleware.base import Middleware
 
 ROOT = Path(__file__).resolve().parent.parent
 OVERLAY = sorted((ROOT / "overlay").rglob("*.py"))
@@ -57,9 +57,9 @@ def test_the_chain_has_the_order_of_the_plan(credentials: Credentials) -> None:
     """Consistency before retry before refusals before the limit before the signature."""
     link = connect(credentials)._httpx_args["transport"]
     names = []
-    while isinstance(link, Link):
+    while isinstance(link, Middleware):
         names.append(type(link).__name__)
-        link = link.following
+        link = link.next_transport
     assert [*names, type(link).__name__] == ["Consistency", "Retry", "Refusals", "Limit", "Signing", "Wire"]
 
 

@@ -16,11 +16,11 @@ from attrs import evolve, field, frozen
 
 from bitget_spot import Confirmed, DeadlineExceeded, Report, Status, cancel_open_orders, cancel_orders, connect
 from bitget_spot._bulk import confirmation
-from bitget_spot._bulk.confirmation import PAGE, Asker
+from bitget_spot._bulk.confirmation import PAGE_SIZE, OrderQueries
+from bitget_spot._concurrency import EffectGenerator, run_async, run_sync
 from bitget_spot._middleware import retry
-from bitget_spot._middleware.base import Steps, drive, drive_in_task
-from bitget_spot._middleware.context import Run
-from bitget_spot.rate_limit import MemorySlots, policy
+from bitget_spot._middleware.context import CancelScope
+from bitget_spot.rate_limit import MemoryStore, policy
 from bitget_spot.sandbox import Sandbox, exchange
 from bitget_spot_api import Client
 from bitget_spot_api.api.trade import get_unfilled_orders
@@ -47,8 +47,8 @@ RunIt = Callable[..., Report]
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make repeats, closures and the pauses between questions short."""
     monkeypatch.setattr(retry, "FIRST_PAUSE", 0.001)
-    monkeypatch.setattr(retry, "LONGEST_PAUSE", 0.002)
-    monkeypatch.setattr(policy, "LONGEST_CLOSURE", 0.05)
+    monkeypatch.setattr(retry, "MAX_PAUSE", 0.002)
+    monkeypatch.setattr(policy, "MAX_PAUSE", 0.05)
     monkeypatch.setattr(confirmation, "FIRST_PAUSE", 0.02)
 
 
@@ -68,8 +68,8 @@ def opened() -> Iterator[Opened]:
 
 def connected(sandbox: Sandbox, **settings: Any) -> Client:
     """A client with a budget of its own and hardly a limit."""
-    given = {"requests_per_second": WITHOUT_LIMITS, "tries": 3, **settings}
-    return connect(sandbox.credentials, base_url=sandbox.url, slots=MemorySlots(), **given)
+    given = {"requests_per_second": WITHOUT_LIMITS, "attempts": 3, **settings}
+    return connect(sandbox.credentials, base_url=sandbox.url, rate_limit_store=MemoryStore(), **given)
 
 
 @pytest.fixture(params=["sync", "asyncio"])
@@ -85,9 +85,9 @@ async def in_task(module: ModuleType, client: Client, **given: Any) -> Report:
     return report
 
 
-def drive_by(manner: str, steps: Steps[T]) -> T:
-    """Run steps in a manner."""
-    return asyncio.run(drive_in_task(steps)) if manner == "asyncio" else drive(steps)
+def drive_by(manner: str, steps: EffectGenerator[T]) -> T:
+    """CancelScope steps in a manner."""
+    return asyncio.run(run_async(steps)) if manner == "asyncio" else run_sync(steps)
 
 
 @pytest.fixture
@@ -137,7 +137,7 @@ def confirmed(report: Report) -> list[Confirmed | None]:
 
 def carried(error: BaseException) -> Report:
     """The report that an exception carries."""
-    report = vars(error)["report"]
+    report = report_of(error)
     assert isinstance(report, Report)
     return report
 
@@ -313,7 +313,7 @@ def test_a_pair_that_is_given_twice(opened: Opened, switch: RunIt) -> None:
     sandbox = opened(orders=1)
     sandbox.inject("code=45055", skip=1)
     report = switch(sandbox, symbols=["BTCUSDT", "BTCUSDT"])
-    assert [(outcome.status, outcome.tries) for outcome in report.outcomes] == [(Status.ACCEPTED, 2)]
+    assert [(outcome.status, outcome.attempts) for outcome in report.outcomes] == [(Status.ACCEPTED, 2)]
 
 
 def test_a_client_oid_that_was_used_before(opened: Opened, cancel: RunIt) -> None:
@@ -331,7 +331,7 @@ def test_a_fault_of_a_batch_that_meets_a_question(opened: Opened, cancel: RunIt,
     """The sandbox's faults that spoil the lists of a batch leave a list of orders as it is."""
     sandbox = opened(orders=2)
     sandbox.inject(fault, skip=1)
-    report = cancel(sandbox, connected(sandbox, tries=1))
+    report = cancel(sandbox, connected(sandbox, max_retries=0))
     assert confirmed(report) == [CANCELLED] * 2
     assert {arrival.status for arrival in sandbox.arrivals} == {200}
 
@@ -340,30 +340,30 @@ def test_full_pages_without_an_id(opened: Opened, cancel: RunIt, monkeypatch: py
     """A full page whose orders show no orderId ends the reading, and each order is asked for by itself."""
     row = exchange._row
     monkeypatch.setattr(exchange, "_row", lambda order: {**row(order), "orderId": None})
-    sandbox = opened(orders=PAGE + 1)
+    sandbox = opened(orders=PAGE_SIZE + 1)
     report = cancel(sandbox)
-    assert report.counts[Status.ACCEPTED] == PAGE + 1
-    assert confirmed(report) == [CANCELLED] * (PAGE + 1)
+    assert report.counts[Status.ACCEPTED] == PAGE_SIZE + 1
+    assert confirmed(report) == [CANCELLED] * (PAGE_SIZE + 1)
 
 
 @frozen
-class OnePage(Asker):
+class OnePage(OrderQueries):
     """Asks an exchange that answers one full page, whatever it is asked."""
 
     asked: list[dict[str, object]] = field(factory=list)
 
-    def ask(self, module: ModuleType, **arguments: object) -> Steps[list[Order]]:
+    def ask(self, module: ModuleType, **arguments: object) -> EffectGenerator[list[Order]]:
         yield from ()
         assert module is get_unfilled_orders
         self.asked.append(arguments)
         assert len(self.asked) < 10, "it goes on for ever"
-        return [Order(order_id=str(number)) for number in range(PAGE, 0, -1)]
+        return [Order(order_id=str(number)) for number in range(PAGE_SIZE, 0, -1)]
 
 
 def test_an_exchange_that_always_answers_the_same_page(manner: str) -> None:
     """Where `idLessThan` is ignored, the page that ends as the one before is the last."""
-    asker = OnePage(Client(base_url="http://localhost"), Run())
+    asker = OnePage(Client(base_url="http://localhost"), CancelScope())
     found = drive_by(manner, asker.every_page(get_unfilled_orders, symbol="BTCUSDT"))
-    assert {order.order_id for order in found} == {str(number) for number in range(1, PAGE + 1)}
-    first = {"symbol": "BTCUSDT", "limit": PAGE}
+    assert {order.order_id for order in found} == {str(number) for number in range(1, PAGE_SIZE + 1)}
+    first = {"symbol": "BTCUSDT", "limit": PAGE_SIZE}
     assert asker.asked == [first, {**first, "id_less_than": "1"}]

@@ -26,7 +26,7 @@ from bitget_spot import (
 )
 from bitget_spot._bulk import confirmation
 from bitget_spot._middleware import retry
-from bitget_spot.rate_limit import MemorySlots
+from bitget_spot.rate_limit import MemoryStore
 from bitget_spot.sandbox import Order, Sandbox
 from bitget_spot_api import Client
 from bitget_spot_api.models import OrderRef
@@ -44,7 +44,7 @@ Switch = Callable[..., Report]
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make repeats short."""
     monkeypatch.setattr(retry, "FIRST_PAUSE", 0.001)
-    monkeypatch.setattr(retry, "LONGEST_PAUSE", 0.002)
+    monkeypatch.setattr(retry, "MAX_PAUSE", 0.002)
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def opened() -> Iterator[Opened]:
 def connected(sandbox: Sandbox, *, credentials: Credentials | None = None, **settings: Any) -> Client:
     """A client with a budget of its own and hardly a limit."""
     given = {"requests_per_second": WITHOUT_LIMITS, **settings}
-    return connect(credentials or sandbox.credentials, base_url=sandbox.url, slots=MemorySlots(), **given)
+    return connect(credentials or sandbox.credentials, base_url=sandbox.url, rate_limit_store=MemoryStore(), **given)
 
 
 @pytest.fixture(params=["sync", "asyncio"])
@@ -129,7 +129,7 @@ def test_everything_open_is_cancelled(opened: Opened, switch: Switch) -> None:
     assert still_open(sandbox) == []
     assert told(report) == dict.fromkeys(set(sandbox.orders) - {done}, Confirmed.CANCELLED)
     assert report.counts[Status.ACCEPTED] == 229
-    assert {outcome.tries for outcome in report.outcomes} == {1}
+    assert {outcome.attempts for outcome in report.outcomes} == {1}
     assert times(sandbox) == 5
 
 
@@ -257,13 +257,13 @@ def test_an_order_that_is_rejected_twice_is_left_alone(
     opened: Opened, switch: Switch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After two rejections an order is not tried again, the switch ends, and the order is told as rejected and live."""
-    monkeypatch.setattr(confirmation, "PATIENCE", 0.1)
+    monkeypatch.setattr(confirmation, "STALL_TIMEOUT", 0.1)
     sandbox = opened(orders=2)
     sandbox.inject("code=45055", skip=1)
     sandbox.inject("code=45055", skip=1)
     report = switch(connected(sandbox))
     assert told(report) == dict.fromkeys(sandbox.orders, Confirmed.LIVE)
-    assert [(one.status, one.code, one.tries) for one in report.outcomes] == [(Status.REJECTED, "45055", 2)] * 2
+    assert [(one.status, one.code, one.attempts) for one in report.outcomes] == [(Status.REJECTED, "45055", 2)] * 2
     assert times(sandbox) == 2
 
 
@@ -273,7 +273,7 @@ def test_an_order_that_is_rejected_once_is_tried_again(opened: Opened, switch: S
     sandbox.inject("code=45055", skip=1)
     report = switch(connected(sandbox))
     assert told(report) == dict.fromkeys(sandbox.orders, Confirmed.CANCELLED)
-    assert [(one.status, one.code, one.tries) for one in report.outcomes] == [(Status.ACCEPTED, None, 2)] * 2
+    assert [(one.status, one.code, one.attempts) for one in report.outcomes] == [(Status.ACCEPTED, None, 2)] * 2
 
 
 def test_a_slow_cancel_is_not_sent_again_at_once(opened: Opened, switch: Switch) -> None:
@@ -288,18 +288,18 @@ def test_a_cancel_that_takes_too_long_is_sent_again(
     opened: Opened, switch: Switch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After its time an accepted cancel is sent again; the order stays accepted, and all its tries are counted."""
-    monkeypatch.setattr(cancel_open_orders, "AGAIN", 0.1)
+    monkeypatch.setattr(cancel_open_orders, "RESEND_INTERVAL", 0.1)
     sandbox = opened(orders=3, cancel_delay=0.5)
     report = switch(connected(sandbox))
     assert told(report) == dict.fromkeys(sandbox.orders, Confirmed.CANCELLED)
     assert report.counts[Status.ACCEPTED] == 3
     assert times(sandbox) >= 2
-    assert {outcome.tries for outcome in report.outcomes} == {times(sandbox)}
+    assert {outcome.attempts for outcome in report.outcomes} == {times(sandbox)}
 
 
 def test_what_was_accepted_once_stays_so(opened: Opened, switch: Switch, monkeypatch: pytest.MonkeyPatch) -> None:
     """An accepted order whose second cancel finds nothing is told as accepted."""
-    monkeypatch.setattr(cancel_open_orders, "AGAIN", 0)
+    monkeypatch.setattr(cancel_open_orders, "RESEND_INTERVAL", 0)
     sandbox = opened(orders=2, cancel_delay=0.2)
     sandbox.inject("code=43001", skip=3)
     report = switch(connected(sandbox))
@@ -312,9 +312,9 @@ def test_an_unknown_outcome_is_tried_again(opened: Opened, switch: Switch) -> No
     """Where no answer told what became of a cancel, the next look decides: what is still open is cancelled again."""
     sandbox = opened(orders=2)
     sandbox.inject("drop-before", skip=1)
-    report = switch(connected(sandbox, tries=1))
+    report = switch(connected(sandbox, max_retries=0))
     assert told(report) == dict.fromkeys(sandbox.orders, Confirmed.CANCELLED)
-    assert [(one.status, one.tries) for one in report.outcomes] == [(Status.ACCEPTED, 2)] * 2
+    assert [(one.status, one.attempts) for one in report.outcomes] == [(Status.ACCEPTED, 2)] * 2
 
 
 @pytest.mark.parametrize(
@@ -392,13 +392,13 @@ def test_an_interrupt_carries_the_report(opened: Opened) -> None:
     with connected(sandbox) as client, pytest.raises(KeyboardInterrupt) as caught:
         cancel_open_orders.sync(client=client)
     timer.join()
-    assert vars(caught.value)["report"].counts[Status.ACCEPTED] == 2
+    assert report_of(caught.value).counts[Status.ACCEPTED] == 2
 
 
 def test_an_interrupt_while_asking_carries_what_is_known(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C between two questions keeps the answers so far."""
     sandbox = opened(orders=1)
-    monkeypatch.setattr(confirmation, "PATIENCE", 60)
+    monkeypatch.setattr(confirmation, "STALL_TIMEOUT", 60)
     sandbox.inject("code=45055", skip=1)
     sandbox.inject("code=45055", skip=1)
     thread = threading.main_thread().ident
@@ -408,7 +408,7 @@ def test_an_interrupt_while_asking_carries_what_is_known(opened: Opened, monkeyp
     with connected(sandbox) as client, pytest.raises(KeyboardInterrupt) as caught:
         cancel_open_orders.sync(client=client)
     timer.join()
-    assert told(vars(caught.value)["report"]) == dict.fromkeys(sandbox.orders, Confirmed.LIVE)
+    assert told(report_of(caught.value)) == dict.fromkeys(sandbox.orders, Confirmed.LIVE)
 
 
 def test_a_cancelled_task_carries_the_report(opened: Opened) -> None:
@@ -493,5 +493,5 @@ def test_one_pair_in_two_spellings_counts_once(opened: Opened, switch: Switch) -
     """A pair that is named twice, in whatever letters, is listed once and its orders are sent once."""
     sandbox = opened(orders=8)
     report = switch(connected(sandbox), symbols=["BTCUSDT", " btcusdt "])
-    assert {outcome.tries for outcome in report.outcomes} == {1}
+    assert {outcome.attempts for outcome in report.outcomes} == {1}
     assert {sandbox.orders[str(one.order.order_id)].symbol for one in report.outcomes} == {"BTCUSDT"}

@@ -30,7 +30,7 @@ from bitget_spot import (
     connect,
 )
 from bitget_spot._middleware import retry
-from bitget_spot.rate_limit import MemorySlots, policy
+from bitget_spot.rate_limit import MemoryStore, policy
 from bitget_spot.sandbox import Order, Sandbox
 from bitget_spot_api import Client
 from bitget_spot_api.api.trade import batch_cancel_orders
@@ -48,8 +48,8 @@ Run = Callable[..., Report]
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make repeats and closures short."""
     monkeypatch.setattr(retry, "FIRST_PAUSE", 0.001)
-    monkeypatch.setattr(retry, "LONGEST_PAUSE", 0.002)
-    monkeypatch.setattr(policy, "LONGEST_CLOSURE", 0.05)
+    monkeypatch.setattr(retry, "MAX_PAUSE", 0.002)
+    monkeypatch.setattr(policy, "MAX_PAUSE", 0.05)
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def connected(sandbox: Sandbox) -> Iterator[Connect]:
         client = connect(
             credentials or sandbox.credentials,
             base_url=sandbox.url,
-            slots=MemorySlots(),
+            rate_limit_store=MemoryStore(),
             **defaults | settings,
         )
         clients.append(client)
@@ -135,9 +135,9 @@ def again(error: BaseException) -> Report:
     copied = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
     assert type(copied) is type(error)
     assert str(copied) == str(error)
-    report = vars(copied)["report"]
+    report = report_of(copied)
     assert isinstance(report, Report)
-    assert report == vars(error)["report"]
+    assert report == report_of(error)
     return report
 
 
@@ -174,7 +174,7 @@ def test_every_order_is_told_in_the_order_given(sandbox: Sandbox, connected: Con
     expected = [GONE if order_id in filled else ACCEPTED for order_id in sandbox.orders]
     assert [outcome.status for outcome in report.outcomes] == expected
     assert {outcome.code for outcome in report.only(GONE)} == {"43001"}
-    assert {outcome.tries for outcome in report.outcomes} == {1}
+    assert {outcome.attempts for outcome in report.outcomes} == {1}
     assert books(sandbox) == {"filled": len(filled), "cancelled": 120 - len(filled)}
     assert len(sandbox.arrivals) == len(cancel_orders.plan(orders=given)) == 4
     report.raise_for_failures()
@@ -246,7 +246,7 @@ def test_whatever_the_answer_looks_like(
     report = run(connected(timeout=0.25) if slow else connected(), address(orders))
     expected, tries = FAULTS[fault]
     assert counts(report) == expected
-    assert {outcome.tries for outcome in report.outcomes} == {tries}
+    assert {outcome.attempts for outcome in report.outcomes} == {tries}
     # What is held up before the exchange counts it has not arrived yet.
     assert len(sandbox.arrivals) == (1 if fault.startswith("delay-before") else tries)
     after = sandbox.orders
@@ -277,8 +277,8 @@ def test_a_fault_that_does_not_pass(  # noqa: PLR0917 - the table's columns
     so at last, else unknown with the reason.
     """
     sandbox.inject(fault, times=9)
-    report = run(connected(tries=2), by_id(sandbox.orders.values())[:3])
-    assert {(outcome.status, outcome.code, outcome.tries) for outcome in report.outcomes} == {(status, code, 2)}
+    report = run(connected(max_retries=1), by_id(sandbox.orders.values())[:3])
+    assert {(outcome.status, outcome.code, outcome.attempts) for outcome in report.outcomes} == {(status, code, 2)}
     assert all(outcome.message for outcome in report.outcomes)
     assert len(sandbox.arrivals) == 2
 
@@ -286,7 +286,7 @@ def test_a_fault_that_does_not_pass(  # noqa: PLR0917 - the table's columns
 def test_an_exchange_that_cannot_be_reached(connected: Connect, run: Run, sandbox: Sandbox) -> None:
     """Where no connection can be made nothing was sent, and the orders can be sent on."""
     given = by_id(sandbox.orders.values())[:3]
-    client = connected(tries=2)
+    client = connected(max_retries=1)
     sandbox.stop()
     report = run(client, given)
     assert counts(report) == {NOT_SENT: 3}
@@ -396,7 +396,7 @@ def test_what_ends_a_run(  # noqa: PLR0917 - the table's columns
         run(client, given, batch_size=2)
     report = again(caught.value)
     assert [outcome.status for outcome in report.outcomes] == [REJECTED] * 2 + [NOT_SENT] * 6
-    assert {(outcome.code, outcome.tries) for outcome in report.only(REJECTED)} == {(caught.value.code, 1)}
+    assert {(outcome.code, outcome.attempts) for outcome in report.only(REJECTED)} == {(caught.value.code, 1)}
     assert len(sandbox.arrivals) == 1
     assert set(books(sandbox)) == {"live"}
     for secret in own.values():

@@ -27,20 +27,12 @@ from bitget_spot import (
     connect,
 )
 from bitget_spot._bulk import confirmation
-from bitget_spot._bulk.confirmation import (
-    FEW,
-    FIRST_PAUSE,
-    LONGEST_PAUSE,
-    PAGE,
-    PATIENCE,
-    Address,
-    Asker,
-    confirm,
-)
+from bitget_spot._bulk.confirmation import FEW, FIRST_PAUSE, MAX_PAUSE, PAGE_SIZE, STALL_TIMEOUT, OrderQueries, confirm
+from bitget_spot._bulk.planner import OrderKey
+from bitget_spot._concurrency import EffectGenerator, run_async, run_sync
 from bitget_spot._middleware import retry
-from bitget_spot._middleware.base import Steps, drive, drive_in_task
-from bitget_spot._middleware.context import Run
-from bitget_spot.rate_limit import MemorySlots
+from bitget_spot._middleware.context import CancelScope
+from bitget_spot.rate_limit import MemoryStore
 from bitget_spot.sandbox import Order as Booked
 from bitget_spot.sandbox import Sandbox
 from bitget_spot_api import Client
@@ -67,7 +59,7 @@ Way = Callable[[Booked], OrderRef]
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make repeats short."""
     monkeypatch.setattr(retry, "FIRST_PAUSE", 0.001)
-    monkeypatch.setattr(retry, "LONGEST_PAUSE", 0.002)
+    monkeypatch.setattr(retry, "MAX_PAUSE", 0.002)
 
 
 @pytest.fixture
@@ -89,9 +81,9 @@ def connected(sandbox: Sandbox, credentials: Credentials | None = None) -> Clien
     return connect(
         credentials or sandbox.credentials,
         base_url=sandbox.url,
-        slots=MemorySlots(),
+        rate_limit_store=MemoryStore(),
         requests_per_second=WITHOUT_LIMITS,
-        tries=3,
+        max_retries=2,
     )
 
 
@@ -114,12 +106,12 @@ def run(request: pytest.FixtureRequest) -> RunIt:
 
 
 def by_id(order: Booked) -> OrderRef:
-    """Address an order by orderId."""
+    """OrderKey an order by orderId."""
     return OrderRef(order_id=order.order_id)
 
 
 def by_label(order: Booked) -> OrderRef:
-    """Address an order by clientOid."""
+    """OrderKey an order by clientOid."""
     return OrderRef(client_oid=order.client_oid)
 
 
@@ -219,7 +211,7 @@ def test_an_order_that_never_closes(
     opened: Callable[..., Sandbox], run: RunIt, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When nothing has changed for as long as patience lasts, an open order is called live."""
-    monkeypatch.setattr(confirmation, "PATIENCE", 0.4)
+    monkeypatch.setattr(confirmation, "STALL_TIMEOUT", 0.4)
     sandbox = opened(orders=2, cancel_delay=60)
     report = run(connected(sandbox), [by_id(order) for order in booked(sandbox)])
     assert confirmed(report) == [LIVE] * 2
@@ -353,7 +345,7 @@ def test_an_interrupt_while_asking_carries_the_report(opened: Callable[..., Sand
     with connected(sandbox) as client, pytest.raises(KeyboardInterrupt) as caught:
         cancel_orders.sync(client=client, orders=[by_id(order) for order in booked(sandbox)], confirm=True)
     timer.join()
-    assert vars(caught.value)["report"].counts[Status.ACCEPTED] == 2
+    assert report_of(caught.value).counts[Status.ACCEPTED] == 2
 
 
 def test_a_cancelled_task_while_asking_carries_the_report(opened: Callable[..., Sandbox]) -> None:
@@ -432,16 +424,16 @@ class Desk:
 
 
 @frozen
-class AtDesk(Asker):
+class AtDesk(OrderQueries):
     """Asks a desk in place of the exchange."""
 
     desk: Desk
 
-    def ask(self, module: ModuleType, **arguments: object) -> Steps[list[Order]]:
+    def ask(self, module: ModuleType, **arguments: object) -> EffectGenerator[list[Order]]:
         yield from ()
         return self.desk.answer(module, arguments)
 
-    def pause(self, seconds: float) -> Steps[None]:
+    def pause(self, seconds: float) -> EffectGenerator[None]:
         yield from ()
         self.desk.pass_time(seconds)
 
@@ -451,20 +443,20 @@ def order_of(number: int, status: str = "cancelled", volume: str | None = "0") -
     return Order(order_id=str(number), client_oid=f"label-{number}", status=status, base_volume=volume)
 
 
-def settle(desk: Desk, *addresses: Address, deadline: float | None = None) -> dict[Address, Confirmed]:
+def settle(desk: Desk, *addresses: OrderKey, deadline: float | None = None) -> dict[OrderKey, Confirmed]:
     """Ask the desk what became of orders."""
-    known: dict[Address, Confirmed] = {}
-    asker = AtDesk(Client(base_url="http://localhost"), Run(deadline=deadline, clock=lambda: desk.now), desk)
-    drive(confirm(asker, addresses, known))
+    known: dict[OrderKey, Confirmed] = {}
+    asker = AtDesk(Client(base_url="http://localhost"), CancelScope(deadline=deadline, clock=lambda: desk.now), desk)
+    run_sync(confirm(asker, addresses, known))
     return known
 
 
-def ids(*numbers: int) -> list[Address]:
+def ids(*numbers: int) -> list[OrderKey]:
     """The addresses of orders by orderId."""
     return [("orderId", str(number)) for number in numbers]
 
 
-def labels(*numbers: int) -> list[Address]:
+def labels(*numbers: int) -> list[OrderKey]:
     """The addresses of orders by clientOid."""
     return [("clientOid", f"label-{number}") for number in numbers]
 
@@ -506,9 +498,9 @@ def test_the_pauses_double_until_patience_ends() -> None:
     """An order that stays open is asked for ever more rarely, and is live when nothing has changed for ten seconds."""
     desk = Desk(open=[order_of(1, "live")])
     assert settle(desk, *ids(1)) == {("orderId", "1"): LIVE}
-    assert desk.pauses[:5] == pytest.approx([FIRST_PAUSE * 2**n for n in range(4)] + [LONGEST_PAUSE])
-    assert set(desk.pauses[4:]) == {LONGEST_PAUSE}
-    assert PATIENCE - LONGEST_PAUSE < desk.now <= PATIENCE
+    assert desk.pauses[:5] == pytest.approx([FIRST_PAUSE * 2**n for n in range(4)] + [MAX_PAUSE])
+    assert set(desk.pauses[4:]) == {MAX_PAUSE}
+    assert STALL_TIMEOUT - MAX_PAUSE < desk.now <= STALL_TIMEOUT
 
 
 def test_every_change_renews_patience() -> None:
@@ -586,7 +578,7 @@ def test_pages_jump_over_what_nobody_asked_about() -> None:
     desk = Desk(finished=[order_of(number) for number in range(1, 1001)])
     assert set(settle(desk, *ids(1000, 1)).values()) == {CANCELLED}
     assert [arguments["id_less_than"] for arguments in desk.pages()] == ["1001", "2"]
-    assert {arguments["limit"] for arguments in desk.pages()} == {PAGE}
+    assert {arguments["limit"] for arguments in desk.pages()} == {PAGE_SIZE}
 
 
 def test_labels_are_read_from_the_newest_on() -> None:
@@ -637,7 +629,7 @@ class Stuck(Desk):
 
     def answer(self, module: ModuleType, arguments: dict[str, Any]) -> list[Order]:
         found = super().answer(module, arguments)
-        return found if module is get_order_info else [order_of(number) for number in range(1001, 1001 + PAGE)]
+        return found if module is get_order_info else [order_of(number) for number in range(1001, 1001 + PAGE_SIZE)]
 
 
 @define
@@ -648,7 +640,7 @@ class Odd(Desk):
 
     def answer(self, module: ModuleType, arguments: dict[str, Any]) -> list[Order]:
         found = super().answer(module, arguments)
-        return found if module is get_order_info else [Order(order_id=self.name, status="live")] * PAGE
+        return found if module is get_order_info else [Order(order_id=self.name, status="live")] * PAGE_SIZE
 
 
 @pytest.mark.parametrize("name", ["9" * 5_000, "²", ""])
@@ -670,7 +662,7 @@ UNSORTED = {
 
 @pytest.mark.parametrize("addresses", [ids(500, 250, 1), labels(500, 250, 1)], ids=["orderId", "clientOid"])
 @pytest.mark.parametrize("desk", UNSORTED.values(), ids=UNSORTED)
-def test_a_list_in_another_order_ends_too(addresses: list[Address], desk: Desk) -> None:
+def test_a_list_in_another_order_ends_too(addresses: list[OrderKey], desk: Desk) -> None:
     """Where a list is not sorted newest first, the reading ends, and the orders are found one by one."""
     desk.asked.clear()
     assert set(settle(desk, *addresses).values()) == {CANCELLED}
@@ -679,41 +671,41 @@ def test_a_list_in_another_order_ends_too(addresses: list[Address], desk: Desk) 
 
 def test_steps_in_a_thread_and_in_a_task_end_alike() -> None:
     """Both ways of running steps answer what the steps return, with pauses that really pause."""
-    asker = Asker(Client(base_url="http://localhost"), Run())
+    asker = OrderQueries(Client(base_url="http://localhost"), CancelScope())
 
-    def steps() -> Steps[str]:
+    def steps() -> EffectGenerator[str]:
         yield from asker.pause(0.001)
         yield from asker.pause(0.001)
         return "done"
 
-    assert drive(steps()) == asyncio.run(drive_in_task(steps())) == "done"
+    assert run_sync(steps()) == asyncio.run(run_async(steps())) == "done"
 
 
 def test_a_run_that_is_stopped_wakes_who_pauses() -> None:
     """A pause ends at once when the run is stopped, and none begins after its deadline."""
-    run = Run()
-    asker = Asker(Client(base_url="http://localhost"), run)
+    run = CancelScope()
+    asker = OrderQueries(Client(base_url="http://localhost"), run)
     threading.Timer(0.05, run.stop).start()
     started = time.monotonic()
-    drive(asker.pause(5))
-    drive(asker.pause(5))
-    drive(Asker(asker.client, Run.within(0)).pause(5))
+    run_sync(asker.pause(5))
+    run_sync(asker.pause(5))
+    run_sync(OrderQueries(asker.client, CancelScope.within(0)).pause(5))
     assert time.monotonic() - started < 1
 
 
-def test_an_answer_without_orders_is_an_empty_page(answering: Callable[..., Any]) -> None:
+def test_an_answer_without_orders_is_an_empty_page(respond_with: Callable[..., Any]) -> None:
     """A success whose data is null shows no orders, and nothing breaks."""
-    with connect(Credentials("a", "b", "c"), transport=answering(data=None), slots=MemorySlots()) as client:
-        asker = Asker(client, Run())
-        assert drive(asker.every_page(get_unfilled_orders)) == []
-        assert drive(asker.ask(get_order_info, order_id="1")) == []
+    with connect(Credentials("a", "b", "c"), transport=respond_with(data=None), rate_limit_store=MemoryStore()) as client:
+        asker = OrderQueries(client, CancelScope())
+        assert run_sync(asker.every_page(get_unfilled_orders)) == []
+        assert run_sync(asker.ask(get_order_info, order_id="1")) == []
 
 
 def test_every_page_reads_to_the_end() -> None:
     """A list is read page by page, also where its last page is a full one."""
-    desk = Desk(open=[order_of(number, "live") for number in range(1, 2 * PAGE + 1)])
-    asker = AtDesk(Client(base_url="http://localhost"), Run(), desk)
-    found = drive(asker.every_page(get_unfilled_orders, symbol="BTCUSDT"))
-    assert [order.order_id for order in found] == [str(number) for number in range(2 * PAGE, 0, -1)]
+    desk = Desk(open=[order_of(number, "live") for number in range(1, 2 * PAGE_SIZE + 1)])
+    asker = AtDesk(Client(base_url="http://localhost"), CancelScope(), desk)
+    found = run_sync(asker.every_page(get_unfilled_orders, symbol="BTCUSDT"))
+    assert [order.order_id for order in found] == [str(number) for number in range(2 * PAGE_SIZE, 0, -1)]
     assert len(desk.asked) == 3
     assert {arguments["symbol"] for _, arguments in desk.asked} == {"BTCUSDT"}

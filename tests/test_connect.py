@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from bitget_spot import Credentials, InvalidBatchError, OriginError, connect
-from bitget_spot.client import limit_of
-from bitget_spot.rate_limit import MemorySlots
+from bitget_spot.client import require_spot_client
+from bitget_spot.rate_limit import MemoryStore
 from bitget_spot_api import Client
 from bitget_spot_api.api.trade import batch_cancel_orders
 from bitget_spot_api.models import BatchCancelOrdersRequest, BatchCancelOrdersResponse, OrderRef
@@ -21,9 +21,9 @@ BODY = BatchCancelOrdersRequest(symbol="BTCUSDT", order_list=[OrderRef(order_id=
 MIXED = {"orderList": [{"orderId": "1"}, {"clientOid": "a"}]}
 
 
-def test_is_a_generated_client(credentials: Credentials, answering: Answering) -> None:
+def test_is_a_generated_client(credentials: Credentials, respond_with: Answering) -> None:
     """What connect answers can be handed to every generated function, and the functions keep their signatures."""
-    client = connect(credentials, transport=answering({"successList": [{"orderId": "1"}]}))
+    client = connect(credentials, transport=respond_with({"successList": [{"orderId": "1"}]}))
     assert isinstance(client, Client)
     answer = batch_cancel_orders.sync(client=client, body=BODY)
     assert isinstance(answer, BatchCancelOrdersResponse)
@@ -31,47 +31,47 @@ def test_is_a_generated_client(credentials: Credentials, answering: Answering) -
     assert detailed.status_code == 200
 
 
-def test_goes_to_the_exchange_by_default(credentials: Credentials, answering: Answering) -> None:
+def test_goes_to_the_exchange_by_default(credentials: Credentials, respond_with: Answering) -> None:
     """Without further word a request goes to the server of the document, in English."""
-    wire = answering()
+    wire = respond_with()
     batch_cancel_orders.sync(client=connect(credentials, transport=wire), body=BODY)
-    (request,) = wire.seen  # type: ignore[attr-defined]
+    (request,) = wire.requests  # type: ignore[attr-defined]
     assert str(request.url) == SERVER_URL + BATCH_CANCEL_ORDERS.path
     assert request.headers["locale"] == "en-US"
     assert "paptrading" not in request.headers
 
 
-def test_demo_trading_has_its_header(credentials: Credentials, answering: Answering) -> None:
+def test_demo_trading_has_its_header(credentials: Credentials, respond_with: Answering) -> None:
     """demo=True sends what the exchange wants for a demo key."""
-    wire = answering()
+    wire = respond_with()
     batch_cancel_orders.sync(client=connect(credentials, demo=True, transport=wire), body=BODY)
-    assert wire.seen[0].headers["paptrading"] == "1"  # type: ignore[attr-defined]
+    assert wire.requests[0].headers["paptrading"] == "1"  # type: ignore[attr-defined]
 
 
-def test_raw_requests_go_through_the_chain(credentials: Credentials, answering: Answering) -> None:
+def test_raw_requests_go_through_the_chain(credentials: Credentials, respond_with: Answering) -> None:
     """What is sent by the httpx client below the generated one is checked and signed all the same."""
-    wire = answering()
+    wire = respond_with()
     client = connect(credentials, transport=wire)
     with pytest.raises(InvalidBatchError):
         client.get_httpx_client().post(BATCH_CANCEL_ORDERS.path, json=MIXED)
     with pytest.raises(InvalidBatchError):
         # Slashes too many reach the same endpoint.
         client.get_httpx_client().post("/api/v2//spot/trade/batch-cancel-order/", json=MIXED)
-    assert wire.seen == []  # type: ignore[attr-defined]
+    assert wire.requests == []  # type: ignore[attr-defined]
     client.get_httpx_client().post(BATCH_CANCEL_ORDERS.path, json=BODY.to_dict())
-    assert "access-sign" in wire.seen[0].headers  # type: ignore[attr-defined]
+    assert "access-sign" in wire.requests[0].headers  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("derived", ["with_headers", "with_cookies", "with_timeout"])
-def test_derived_clients_keep_the_chain(derived: str, credentials: Credentials, answering: Answering) -> None:
+def test_derived_clients_keep_the_chain(derived: str, credentials: Credentials, respond_with: Answering) -> None:
     """What the generated client's with_… methods answer is still checked and signed."""
-    wire = answering()
+    wire = respond_with()
     argument = httpx.Timeout(1) if derived == "with_timeout" else {"X-Test": "1"}
     client = getattr(connect(credentials, transport=wire), derived)(argument)
     with pytest.raises(InvalidBatchError):
         client.get_httpx_client().post(BATCH_CANCEL_ORDERS.path, json=MIXED)
     batch_cancel_orders.sync(client=client, body=BODY)
-    assert "access-sign" in wire.seen[0].headers  # type: ignore[attr-defined]
+    assert "access-sign" in wire.requests[0].headers  # type: ignore[attr-defined]
 
 
 def test_has_time_outs(credentials: Credentials) -> None:
@@ -132,22 +132,22 @@ def test_refuses_limits_that_make_no_sense(number: float, credentials: Credentia
 
 
 @pytest.mark.parametrize("number", [2, {"batchCancelOrders": 2}])
-def test_the_limit_can_be_set(number: float, credentials: Credentials, answering: Answering) -> None:
+def test_the_limit_can_be_set(number: float, credentials: Credentials, respond_with: Answering) -> None:
     """requests_per_second replaces the document's number."""
-    slots = MemorySlots(clock=lambda: 0.0)
-    client = connect(credentials, requests_per_second=number, slots=slots, transport=answering())
+    slots = MemoryStore(clock=lambda: 0.0)
+    client = connect(credentials, requests_per_second=number, rate_limit_store=slots, transport=respond_with())
     for _ in range(2):
         batch_cancel_orders.sync(client=client, body=BODY)
     (log,) = slots._logs.values()
-    assert log.take("a third", 0.5, limit_of(client, BATCH_CANCEL_ORDERS), 1.0) > 0
+    assert log.take("a third", 0.5, require_spot_client(client, BATCH_CANCEL_ORDERS), 1.0) > 0
 
 
-def test_budgets_are_shared_by_key_and_origin(answering: Answering) -> None:
+def test_budgets_are_shared_by_key_and_origin(respond_with: Answering) -> None:
     """Two clients of one key and origin share one budget; another key or another origin has its own."""
-    slots = MemorySlots()
+    slots = MemoryStore()
 
     def client(key: str) -> Client:
-        return connect(Credentials(key, "s", "p"), slots=slots, transport=answering())
+        return connect(Credentials(key, "s", "p"), rate_limit_store=slots, transport=respond_with())
 
     for key in ("a", "a", "b"):
         batch_cancel_orders.sync(client=client(key), body=BODY)
@@ -175,7 +175,7 @@ def test_demo_trading_by_the_environment(  # noqa: PLR0917 - the columns of the 
     argument: bool | None,
     demo: bool,
     credentials: Credentials,
-    answering: Answering,
+    respond_with: Answering,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """BITGET_DEMO decides where the caller has not."""
@@ -183,9 +183,9 @@ def test_demo_trading_by_the_environment(  # noqa: PLR0917 - the columns of the 
         monkeypatch.delenv("BITGET_DEMO", raising=False)
     else:
         monkeypatch.setenv("BITGET_DEMO", variable)
-    wire = answering()
+    wire = respond_with()
     connect(credentials, transport=wire, demo=argument).get_httpx_client().get("/api/v2/spot/account/info")
-    (request,) = wire.seen  # type: ignore[attr-defined]
+    (request,) = wire.requests  # type: ignore[attr-defined]
     assert (request.headers.get("paptrading") == "1") is demo
 
 
@@ -198,12 +198,12 @@ def test_a_demo_variable_that_says_neither_is_refused(
         connect(credentials)
 
 
-def test_a_broker_s_header(credentials: Credentials, answering: Answering) -> None:
+def test_a_broker_s_header(credentials: Credentials, respond_with: Answering) -> None:
     """A broker's code travels in the vendor's header, and not without being asked for."""
-    wire = answering()
+    wire = respond_with()
     connect(credentials, transport=wire, channel_api_code="a-broker").get_httpx_client().get("/")
     connect(credentials, transport=wire).get_httpx_client().get("/")
-    codes = [request.headers.get("X-CHANNEL-API-CODE") for request in wire.seen]  # type: ignore[attr-defined]
+    codes = [request.headers.get("X-CHANNEL-API-CODE") for request in wire.requests]  # type: ignore[attr-defined]
     assert codes == ["a-broker", None]
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from bitget_spot import validation
 from bitget_spot._middleware.base import Transport
 from bitget_spot.errors import InvalidBatchError, Violation
-from bitget_spot.validation import Consistency, violations, violations_of
+from bitget_spot.validation import Consistency, validate_batch, validate_body
 from bitget_spot_api.operations import BATCH_CANCEL_ORDERS
 
 MOST = BATCH_CANCEL_ORDERS.max_items["orderList"]
@@ -313,8 +313,8 @@ TABLE: list[tuple[str, bytes, list[str]]] = [
 
 @pytest.mark.parametrize(("body", "places"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
 def test_verdict(body: bytes, places: list[str]) -> None:
-    """A body's violations lie exactly where the table says; a valid one has none."""
-    assert sorted(violation.place for violation in violations_of(body)) == places
+    """A body's validate_batch lie exactly where the table says; a valid one has none."""
+    assert sorted(violation.place for violation in validate_body(body)) == places
 
 
 def test_table_is_large() -> None:
@@ -366,7 +366,7 @@ def test_table_is_large() -> None:
 )
 def test_problem_is_told(body: object, place: str, words: list[str]) -> None:
     """A violation tells what was found, and where that matters what it contradicts."""
-    (found,) = violations(body)
+    (found,) = validate_batch(body)
     assert found.place == place
     assert all(word in found.problem for word in words), found
 
@@ -374,7 +374,7 @@ def test_problem_is_told(body: object, place: str, words: list[str]) -> None:
 @pytest.mark.parametrize("value", [["x" * 1000], {"key": "ü" * 1000}, 10**1000])
 def test_wrong_values_are_cut(value: object) -> None:
     """However long a wrong value is, the message stays short."""
-    (found,) = violations({"orderList": [{"orderId": value}]})
+    (found,) = validate_batch({"orderList": [{"orderId": value}]})
     assert found.place == "orderList[0].orderId"
     assert len(str(found)) < 150
 
@@ -382,13 +382,13 @@ def test_wrong_values_are_cut(value: object) -> None:
 @pytest.mark.parametrize(("length", "shown"), [(38, '"' + "x" * 38 + '"'), (39, '"' + "x" * 39 + "…")])
 def test_forty_characters_are_shown(length: int, shown: str) -> None:
     """A wrong value is shown whole up to forty characters, and a longer one to there."""
-    (found,) = violations({"batchMode": "x" * length, "orderList": ids(1)})
+    (found,) = validate_batch({"batchMode": "x" * length, "orderList": ids(1)})
     assert found.problem.startswith(f"is {shown};")
 
 
 def test_a_name_given_twice_is_told_with_the_remedy() -> None:
     """A name that stands twice in one object is told as such: the exchange might read either."""
-    (found,) = violations_of(b'{"orderList":[{"orderId":"1","orderId":"2"}]}')
+    (found,) = validate_body(b'{"orderList":[{"orderId":"1","orderId":"2"}]}')
     assert str(found).startswith("orderId: is given twice")
 
 
@@ -405,14 +405,14 @@ def test_the_usual_batch_is_told_quickly(
 
     for slow in ("_given_twice", "problems_of_order"):
         monkeypatch.setattr(validation, slow, never)
-    assert violations_of(json.dumps({"orderList": ids(count, name), **more}).encode()) == ()
+    assert validate_body(json.dumps({"orderList": ids(count, name), **more}).encode()) == ()
 
 
 def test_as_many_as_there_may_be_with_symbols() -> None:
     """A batch in multiple mode, which no quick look will do for, may be as long as any other."""
     orders = [{**order, "symbol": "BTCUSDT"} for order in ids(MOST)]
-    assert violations({"batchMode": "multiple", "orderList": orders}) == ()
-    assert violations({"batchMode": "multiple", "orderList": [*orders, {"orderId": "-1", "symbol": "BTCUSDT"}]})
+    assert validate_batch({"batchMode": "multiple", "orderList": orders}) == ()
+    assert validate_batch({"batchMode": "multiple", "orderList": [*orders, {"orderId": "-1", "symbol": "BTCUSDT"}]})
 
 
 JSON = st.recursive(
@@ -436,17 +436,17 @@ BATCHISH = st.fixed_dictionaries(
 
 @given(JSON | BATCHISH)
 def test_whatever_the_json(body: Any) -> None:
-    """Any JSON whatever has a verdict: a tuple of violations with place and problem, never an exception."""
-    found = violations(body)
+    """Any JSON whatever has a verdict: a tuple of validate_batch with place and problem, never an exception."""
+    found = validate_batch(body)
     assert all(isinstance(violation, Violation) for violation in found)
     assert all(violation.place and violation.problem for violation in found)
-    assert sorted(map(str, violations_of(json.dumps(body).encode()))) == sorted(map(str, found))
+    assert sorted(map(str, validate_body(json.dumps(body).encode()))) == sorted(map(str, found))
 
 
 @given(st.binary())
 def test_whatever_the_bytes(body: bytes) -> None:
     """Any bytes whatever have a verdict."""
-    assert isinstance(violations_of(body), tuple)
+    assert isinstance(validate_body(body), tuple)
 
 
 @st.composite
@@ -479,7 +479,7 @@ def batches(draw: st.DrawFn) -> dict[str, Any]:
 @given(batches())
 def test_valid_batches_pass(body: dict[str, Any]) -> None:
     """No batch that keeps the rules is refused."""
-    assert violations(body) == ()
+    assert validate_batch(body) == ()
 
 
 class Exchange(Transport):
@@ -606,7 +606,7 @@ def test_streamed_and_sent(send: Send, stream: Pieces) -> None:
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
 def test_what_python_takes_for_json_and_nobody_else_does(number: str) -> None:
     """A number that no JSON has is no JSON, wherever it stands."""
-    (found,) = violations_of(f'{{"orderList":[{{"orderId":"1"}}],"x":{number}}}'.encode())
+    (found,) = validate_body(f'{{"orderList":[{{"orderId":"1"}}],"x":{number}}}'.encode())
     assert (found.place, "not JSON" in found.problem) == ("body", True)
 
 
@@ -615,7 +615,7 @@ def test_a_wrong_value_too_deep_to_show() -> None:
 
     def told(depth: int) -> tuple[Violation, ...]:
         nested = "[" * depth + "]" * depth
-        return violations_of(f'{{"batchMode":{nested},"orderList":[{{"orderId":"1"}}]}}'.encode())
+        return validate_body(f'{{"batchMode":{nested},"orderList":[{{"orderId":"1"}}]}}'.encode())
 
     # How deep JSON may be read is the interpreter's affair, and Pythons differ by a factor of ten.
     unread = bisect_left(range(2**20), x=True, lo=1, key=lambda depth: told(depth)[0].place == "body")
@@ -631,5 +631,5 @@ def test_a_value_that_cannot_be_shown(monkeypatch: pytest.MonkeyPatch) -> None:
         raise RecursionError
 
     monkeypatch.setattr(json, "dumps", too_deep)
-    (found,) = violations({"batchMode": [], "orderList": [{"orderId": "1"}]})
+    (found,) = validate_batch({"batchMode": [], "orderList": [{"orderId": "1"}]})
     assert found.problem.startswith("is list;")

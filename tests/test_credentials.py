@@ -23,8 +23,8 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     PublicFormat,
 )
-from showing import everything_shown, locals_of
-from surroundings import forget_variables
+from tracebacks import format_with_locals, frame_locals
+from environment import clear_variables
 
 from bitget_spot import AuthenticationError, Credentials, CredentialsError, cancel_orders, connect
 from bitget_spot._middleware.signing import rsa_signature
@@ -38,7 +38,7 @@ HIDDEN = "hidden-value"
 @pytest.fixture(autouse=True)
 def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     """Begin without any variable."""
-    forget_variables(monkeypatch)
+    clear_variables(monkeypatch)
 
 
 # What is taken and refused
@@ -114,14 +114,14 @@ def test_unusable(name: str, value: Any, problem: str) -> None:
     assert problem in str(error)
     assert len(error.args) == 1
     assert ";" not in str(error)
-    assert HIDDEN not in everything_shown(error)
+    assert HIDDEN not in format_with_locals(error)
 
 
 def test_all_unusable_at_once() -> None:
     """One error names every credential that cannot be used."""
     error = made(iter([f"{HIDDEN}ü", "", f" {HIDDEN}"]))
     assert [part.split()[0] for part in str(error).split("; ")] == list(VARIABLES)
-    assert HIDDEN not in everything_shown(error)
+    assert HIDDEN not in format_with_locals(error)
 
 
 def from_environment() -> CredentialsError:
@@ -149,7 +149,7 @@ def test_unusable_variable(monkeypatch: pytest.MonkeyPatch, name: str, value: st
     assert str(error).startswith(f"the variable {VARIABLES[name]} ")
     assert problem in str(error)
     assert str(error).count("BITGET_") == 1
-    assert HIDDEN not in everything_shown(error)
+    assert HIDDEN not in format_with_locals(error)
 
 
 def test_all_variables_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,7 +177,7 @@ def test_half_a_character_is_no_credential(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("BITGET_PASSPHRASE", "a-passphrase")
     with pytest.raises(CredentialsError, match="BITGET_SECRET_KEY is not valid text") as caught:
         Credentials.from_env()
-    assert "canary" not in f"{list(locals_of(caught.value, __file__))} {caught.value!r}"
+    assert "canary" not in f"{list(frame_locals(caught.value, __file__))} {caught.value!r}"
 
 
 # Files
@@ -240,7 +240,7 @@ def test_unusable_file(content: bytes | None, problem: str, monkeypatch: pytest.
     error = from_environment()
     assert str(error).startswith("the file that BITGET_SECRET_KEY_FILE names ")
     assert problem in str(error)
-    assert HIDDEN not in everything_shown(error)
+    assert HIDDEN not in format_with_locals(error)
 
 
 def test_two_sources_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -249,7 +249,7 @@ def test_two_sources_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BITGET_SECRET_KEY_FILE", HIDDEN)
     error = from_environment()
     assert str(error) == "BITGET_SECRET_KEY and BITGET_SECRET_KEY_FILE are both set: unset one of them"
-    assert HIDDEN not in everything_shown(error)
+    assert HIDDEN not in format_with_locals(error)
 
 
 def test_an_unusable_file_of_a_password(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -259,7 +259,7 @@ def test_an_unusable_file_of_a_password(monkeypatch: pytest.MonkeyPatch, tmp_pat
     monkeypatch.setenv("BITGET_SECRET_KEY_PASSWORD_FILE", str(tmp_path / f"{HIDDEN}-in-the-wrong-variable"))
     error = from_environment()
     assert str(error).startswith("the file that BITGET_SECRET_KEY_PASSWORD_FILE names cannot be read")
-    assert HIDDEN not in everything_shown(error)
+    assert HIDDEN not in format_with_locals(error)
 
 
 def test_every_pair_of_sources_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -359,7 +359,7 @@ def test_unusable_rsa_key(secret: str, password: str | None, problem: str) -> No
     line = secret.splitlines()[len(secret.splitlines()) // 2]
     error = made(iter(["a", secret, "c", password]))
     assert problem in str(error)
-    shown = list(locals_of(error, __file__))
+    shown = list(frame_locals(error, __file__))
     for hidden in (line, HIDDEN):
         assert hidden not in f"{shown} {error!r}"
 
@@ -390,7 +390,7 @@ def test_unusable_rsa_key_of_a_variable(
         monkeypatch.setenv(variable, value)
     error = from_environment()
     assert str(error).startswith(problem)
-    assert HIDDEN not in everything_shown(error)
+    assert HIDDEN not in format_with_locals(error)
 
 
 def test_an_rsa_key_needs_its_extra() -> None:

@@ -14,13 +14,13 @@ from bitget_spot import (
     AuthenticationError,
     Credentials,
     InvalidBatchError,
+    InvalidResponseError,
     OrderNotFoundError,
     RateLimitedError,
-    UnreadableAnswerError,
     WrongEnvironmentError,
     connect,
 )
-from bitget_spot.rate_limit import MemorySlots
+from bitget_spot.rate_limit import MemoryStore
 from bitget_spot.sandbox import Sandbox
 from bitget_spot_api import Client
 from bitget_spot_api.api.trade import batch_cancel_orders
@@ -170,7 +170,7 @@ def test_a_live_key_in_demo_trading(bitget_sandbox: Sandbox) -> None:
 def test_what_is_not_the_exchange_s_envelope(
     fault: str, status: int, manner: str, bitget_sandbox: Sandbox, client: Client
 ) -> None:
-    """HTML, an empty body and a broken envelope are UnreadableAnswerError with the status, on any status."""
+    """HTML, an empty body and a broken envelope are InvalidResponseError with the status, on any status."""
     bitget_sandbox.inject(fault)
     order_id = next(iter(bitget_sandbox.orders))
 
@@ -180,7 +180,7 @@ def test_what_is_not_the_exchange_s_envelope(
         else:
             asyncio.run(batch_cancel_orders.asyncio(client=client, body=batch(order_id)))
 
-    with pytest.raises(UnreadableAnswerError) as caught:
+    with pytest.raises(InvalidResponseError) as caught:
         send()
     assert caught.value.http_status == status
 
@@ -218,7 +218,7 @@ def test_the_exchange_s_clock_is_learnt(bitget_sandbox: Sandbox, client: Client)
 def test_a_lower_limit_is_kept(bitget_sandbox: Sandbox) -> None:
     """With requests_per_second=3 never four arrive in one second."""
     with connect(
-        bitget_sandbox.credentials, base_url=bitget_sandbox.url, slots=MemorySlots(), requests_per_second=3
+        bitget_sandbox.credentials, base_url=bitget_sandbox.url, rate_limit_store=MemoryStore(), requests_per_second=3
     ) as client:
         for order_id in list(bitget_sandbox.orders)[:5]:
             cancel(client, order_id)

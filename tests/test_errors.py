@@ -17,6 +17,7 @@ from bitget_spot.errors import (
     DeadlineExceeded,
     InvalidBatchError,
     InvalidParameterError,
+    InvalidResponseError,
     MarketStateError,
     OrderNotFoundError,
     OrdersNotCancelledError,
@@ -25,7 +26,6 @@ from bitget_spot.errors import (
     PermissionDeniedError,
     RateLimitedError,
     SystemBusyError,
-    UnreadableAnswerError,
     Violation,
     WrongEnvironmentError,
     error_class,
@@ -39,8 +39,8 @@ EXAMPLES: tuple[BitgetError, ...] = (
     CredentialsError("api_key is missing or blank: set it"),
     OriginError("http://example.com: use https"),
     InvalidBatchError(VIOLATIONS),
-    UnreadableAnswerError(520, "not JSON (text/html)", "<html>520</html>"),
-    UnreadableAnswerError(200, "an empty body"),
+    InvalidResponseError(520, "not JSON (text/html)", "<html>520</html>"),
+    InvalidResponseError(200, "an empty body"),
     ApiError("99999", "a code nobody knows", 400, 1659076670000),
     ApiError("99999"),
     AuthenticationError("40009", "sign signature error", 400, 1659076670000),
@@ -80,7 +80,7 @@ def test_every_class_has_an_example() -> None:
         (CredentialsError, (BitgetError, ValueError)),
         (OriginError, (BitgetError, ValueError)),
         (InvalidBatchError, (BitgetError, ValueError)),
-        (UnreadableAnswerError, (BitgetError,)),
+        (InvalidResponseError, (BitgetError,)),
         (DeadlineExceeded, (BitgetError, TimeoutError)),
         (OrdersNotCancelledError, (BitgetError,)),
         (ApiError, (BitgetError,)),
@@ -186,7 +186,7 @@ def test_fields_of_a_refusal() -> None:
 
 def test_fields_of_an_unreadable_answer() -> None:
     """An unreadable answer carries its status, what is wrong and its beginning; its text stays one line."""
-    error = UnreadableAnswerError(520, "not JSON (text/html)", "<html>\n<h1>520</h1>")
+    error = InvalidResponseError(520, "not JSON (text/html)", "<html>\n<h1>520</h1>")
     assert (error.http_status, error.problem) == (520, "not JSON (text/html)")
     assert error.body == "<html>\n<h1>520</h1>"
     assert error.args == (520, "not JSON (text/html)", "<html>\n<h1>520</h1>")
@@ -211,7 +211,7 @@ REPORT = Report((Outcome(OrderRef(order_id="1"), Status.REJECTED, "43011", "no",
     ("error", "args"),
     [
         (ApiError(code="99999"), ("99999", "", 400, None)),
-        (UnreadableAnswerError(http_status=520, problem="an empty body"), (520, "an empty body", "")),
+        (InvalidResponseError(http_status=520, problem="an empty body"), (520, "an empty body", "")),
         (InvalidBatchError(violations=VIOLATIONS), (VIOLATIONS,)),
         (OrdersNotCancelledError(report=REPORT), (REPORT,)),
     ],

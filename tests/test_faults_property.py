@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bitget_spot import Report, Status, cancel_orders, connect
 from bitget_spot._middleware import rate_limit, retry
-from bitget_spot.rate_limit import MemorySlots, policy
+from bitget_spot.rate_limit import MemoryStore, policy
 from bitget_spot.sandbox import FAULT_NAMES, Sandbox
 from bitget_spot_api.models import OrderRef
 
@@ -35,9 +35,9 @@ def sandbox() -> Iterator[Sandbox]:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make pauses and closures short."""
-    for module, name in ((retry, "FIRST_PAUSE"), (retry, "LONGEST_PAUSE")):
+    for module, name in ((retry, "FIRST_PAUSE"), (retry, "MAX_PAUSE")):
         monkeypatch.setattr(module, name, 0.001)
-    for module, name in ((policy, "LONGEST_CLOSURE"), (policy, "HOLD"), (rate_limit, "HOLD")):
+    for module, name in ((policy, "MAX_PAUSE"), (policy, "HOLD"), (rate_limit, "HOLD")):
         monkeypatch.setattr(module, name, 0.02)
 
 
@@ -89,7 +89,11 @@ def test_whatever_goes_wrong(  # noqa: PLR0917 - what hypothesis draws
     for fault in faults:
         sandbox.inject(fault)
     client = connect(
-        sandbox.credentials, base_url=sandbox.url, slots=MemorySlots(), requests_per_second=100_000, tries=3
+        sandbox.credentials,
+        base_url=sandbox.url,
+        rate_limit_store=MemoryStore(),
+        requests_per_second=100_000,
+        max_retries=2,
     )
 
     async def task() -> Report:
@@ -116,6 +120,6 @@ def test_whatever_goes_wrong(  # noqa: PLR0917 - what hypothesis draws
             Status.NOT_SENT: {"live", "filled"},
         }
         assert status in allowed[outcome.status], (outcome, status)
-        assert (outcome.status is Status.NOT_SENT) <= (outcome.tries == 0)
+        assert (outcome.status is Status.NOT_SENT) <= (outcome.attempts == 0)
         twin = report.outcomes[index]
-        assert (outcome.status, outcome.code, outcome.tries) == (twin.status, twin.code, twin.tries)
+        assert (outcome.status, outcome.code, outcome.attempts) == (twin.status, twin.code, twin.attempts)

@@ -38,5 +38,5 @@ def test_an_import_loads_no_more_than_it_must() -> None:
 def test_what_is_imported_late_is_not_hidden() -> None:
     """The shared stores are listed, for `help` and completion, before anybody has used one; what is not there is not."""
     assert set(rate_limit.__all__) <= set(dir(rate_limit))
-    assert rate_limit.SQLiteSlots.__module__ == "bitget_spot.rate_limit.sqlite"
+    assert rate_limit.SQLiteStore.__module__ == "bitget_spot.rate_limit.sqlite"
     assert not hasattr(rate_limit, "FileSlots")

@@ -9,7 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from bitget_spot._middleware.base import Do, Flow, Link, Transport, body_of, operation_of
+from bitget_spot._concurrency import Effect
+from bitget_spot._middleware.base import Flow, Middleware, Transport, operation_of, read_body
 from bitget_spot_api.operations import BATCH_CANCEL_ORDERS, Operation
 
 URL = f"https://api.bitget.com{BATCH_CANCEL_ORDERS.path}"
@@ -46,7 +47,7 @@ class End(Transport):
         self.closed.append("loop")
 
 
-class Plain(Link):
+class Plain(Middleware):
     """A link without a rule."""
 
     def flow(self, request: httpx.Request) -> Flow:
@@ -54,7 +55,7 @@ class Plain(Link):
         return response
 
 
-class Written(Link):
+class Written(Middleware):
     """A link whose rule is given."""
 
     def __init__(self, following: Transport, rule: Callable[[httpx.Request], Flow]) -> None:
@@ -86,7 +87,7 @@ def request_with(content: Any = b"body") -> httpx.Request:
     return httpx.Request("POST", URL, content=content)
 
 
-def step(said: list[str], name: str, error: Exception | None = None) -> Do:
+def step(said: list[str], name: str, error: Exception | None = None) -> Effect:
     """Make a step that says by which manner it was done, and then answers or raises."""
 
     def sync() -> str:
@@ -102,7 +103,7 @@ def step(said: list[str], name: str, error: Exception | None = None) -> Do:
             raise error
         return name
 
-    return Do(sync, in_loop)
+    return Effect(sync, in_loop)
 
 
 @both
@@ -350,7 +351,7 @@ def test_no_cycle_in_tasks(chain: Callable[[End], Transport]) -> None:
 def test_base_has_no_rule() -> None:
     """A link says its rule, or cannot be used."""
     with pytest.raises(NotImplementedError):
-        Link(End()).handle_request(request_with())
+        Middleware(End()).handle_request(request_with())
 
 
 def test_close() -> None:
@@ -384,7 +385,7 @@ def test_operation_of(method: str, path: str, operation: Operation | None) -> No
     assert operation_of(request) is operation
 
 
-def read_by(flow: Generator[Do, bytes, bytes], by: Callable[[Do], bytes]) -> bytes:
+def read_by(flow: Generator[Effect, bytes, bytes], by: Callable[[Effect], bytes]) -> bytes:
     """Run a reading to its end."""
     try:
         do = next(flow)
@@ -398,11 +399,11 @@ def read_by(flow: Generator[Do, bytes, bytes], by: Callable[[Do], bytes]) -> byt
 def test_body_in_memory() -> None:
     """A body that is in memory is there without a step."""
 
-    def unasked(do: Do) -> bytes:
+    def unasked(do: Effect) -> bytes:
         raise AssertionError(do)
 
-    assert read_by(body_of(request_with(b"body")), unasked) == b"body"
-    assert read_by(body_of(httpx.Request("GET", URL)), unasked) == b""
+    assert read_by(read_body(request_with(b"body")), unasked) == b"body"
+    assert read_by(read_body(httpx.Request("GET", URL)), unasked) == b""
 
 
 def test_body_streamed() -> None:
@@ -416,17 +417,17 @@ def test_body_streamed() -> None:
         yield b"bo"
         yield b"dy"
 
-    def in_loop(do: Do) -> bytes:
+    def in_loop(do: Effect) -> bytes:
         async def reading(awaitable: Awaitable[bytes]) -> bytes:
             return await awaitable
 
         return asyncio.run(reading(do.asyncio()))
 
-    def sync(do: Do) -> bytes:
+    def sync(do: Effect) -> bytes:
         content: bytes = do.sync()
         return content
 
     for content, by in ((stream(), sync), (async_stream(), in_loop)):
         request = request_with(content)
-        assert read_by(body_of(request), by) == b"body"
+        assert read_by(read_body(request), by) == b"body"
         assert request.content == b"body"

@@ -1,4 +1,4 @@
-"""From any number of orders to the fewest batches: what is planned, and what is refused."""
+"""From any number of orders to the fewest plan_batches: what is planned, and what is refused."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bitget_spot import InvalidBatchError, cancel_orders
-from bitget_spot._bulk.planner import batches
-from bitget_spot.validation import violations
+from bitget_spot._bulk.planner import plan_batches
+from bitget_spot.validation import validate_batch
 from bitget_spot_api.models import BatchCancelOrdersRequest, OrderRef
 from bitget_spot_api.operations import BATCH_CANCEL_ORDERS
 from bitget_spot_api.types import UNSET, Unset
@@ -52,7 +52,7 @@ def refused(*orders: Any, **given_besides: Any) -> dict[str, str]:
 
 
 def test_full_batches_and_a_rest() -> None:
-    """Orders of one kind fill batches up to what the document allows, in the order given."""
+    """Orders of one kind fill plan_batches up to what the document allows, in the order given."""
     plan = cancel_orders.plan(orders=by_id(*range(2 * MOST + 1)))
     assert sizes(plan) == [MOST, MOST, 1]
     assert addresses(plan) == [str(number) for number in range(2 * MOST + 1)]
@@ -142,7 +142,7 @@ def test_batches_leave_in_the_order_of_their_first_orders() -> None:
 def test_the_same_order_twice(twice: list[OrderRef]) -> None:
     """An order given twice, by either identifier, is planned once, and its places are remembered."""
     assert sizes(cancel_orders.plan(orders=twice)) == [2]
-    found, (batch,) = batches(twice, None, None)
+    found, (batch,) = plan_batches(twice, None, None)
     assert found == twice
     assert [target.places for target in batch.targets] == [[0, 2], [1]]
 
@@ -275,7 +275,7 @@ def test_any_orders_make_the_fewest_sound_batches(drawn: tuple[list[OrderRef], s
 
     orders, symbol = drawn
     plan = cancel_orders.plan(orders=orders, symbol=symbol, batch_size=size)
-    assert [violations(request.to_dict()) for request in plan] == [()] * len(plan)
+    assert [validate_batch(request.to_dict()) for request in plan] == [()] * len(plan)
     planned = Counter(address(order) for request in plan for order in request.order_list)
     assert planned == Counter({address(order): 1 for order in orders})
     known = {address(order) for order in orders if (order.symbol or "").strip() or symbol}

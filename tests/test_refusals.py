@@ -12,20 +12,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bitget_spot._middleware.base import Transport
-from bitget_spot._middleware.responses import EXCERPT, Refusals, refusal
+from bitget_spot._middleware.responses import MAX_EXCERPT, ResponseMiddleware, refusal
 from bitget_spot.errors import (
     ApiError,
     AuthenticationError,
     BitgetError,
     ClockError,
     InvalidParameterError,
+    InvalidResponseError,
     MarketStateError,
     OrderNotFoundError,
     OrderStateError,
     PermissionDeniedError,
     RateLimitedError,
     SystemBusyError,
-    UnreadableAnswerError,
     WrongEnvironmentError,
 )
 from bitget_spot_api.operations import SUCCESS_CODE
@@ -174,17 +174,17 @@ def test_unreadable(status: int, headers: dict[str, str], body: bytes, problem: 
     """What is not the exchange's envelope is unreadable on any status, and says why; no error of json gets out."""
     response = httpx.Response(status, headers=headers, content=body)
     error = refusal(response)
-    assert type(error) is UnreadableAnswerError
+    assert type(error) is InvalidResponseError
     assert error.http_status == status
     assert error.problem.startswith(problem)
-    assert error.body == response.text[:EXCERPT]
+    assert error.body == response.text[:MAX_EXCERPT]
 
 
 def test_excerpt_is_bounded() -> None:
     """Of a long page the exception keeps the beginning only."""
     error = refusal(httpx.Response(502, content=PAGE * 1000))
-    assert isinstance(error, UnreadableAnswerError)
-    assert len(error.body) == EXCERPT
+    assert isinstance(error, InvalidResponseError)
+    assert len(error.body) == MAX_EXCERPT
     assert error.body.startswith(PAGE.decode())
 
 
@@ -233,7 +233,7 @@ ENVELOPISH = st.fixed_dictionaries(
 def test_whatever_the_answer(status: int, body: bytes) -> None:
     """Any status with any body is a success or one of this package's exceptions, which can be shown."""
     error = refusal(httpx.Response(status, content=body))
-    assert error is None or isinstance(error, ApiError | UnreadableAnswerError)
+    assert error is None or isinstance(error, ApiError | InvalidResponseError)
     assert str(error)
 
 
@@ -269,7 +269,7 @@ both = pytest.mark.parametrize("send", [in_thread, in_task])
 def test_link_lets_success_through(send: Send, status: int) -> None:
     """A success is handed on with its body untouched, under 200, where the parser looks for it."""
     exchange = Exchange(status, envelope(SUCCESS_CODE))
-    answer = send(Refusals(exchange), httpx.Request("GET", "https://api.bitget.com/"))
+    answer = send(ResponseMiddleware(exchange), httpx.Request("GET", "https://api.bitget.com/"))
     assert answer is exchange.answer
     assert (answer.status_code, answer.content) == (200, envelope(SUCCESS_CODE))
 
@@ -280,13 +280,13 @@ def test_link_lets_success_through(send: Send, status: int) -> None:
     [
         (400, envelope("43001"), OrderNotFoundError),
         (200, envelope("99999"), ApiError),
-        (520, PAGE, UnreadableAnswerError),
-        (200, b"", UnreadableAnswerError),
+        (520, PAGE, InvalidResponseError),
+        (200, b"", InvalidResponseError),
     ],
 )
 def test_link_raises(send: Send, status: int, body: bytes, cls: type[BitgetError]) -> None:
     """What is not a success is raised, with nothing of json behind it."""
     with pytest.raises(BitgetError) as caught:
-        send(Refusals(Exchange(status, body)), httpx.Request("GET", "https://api.bitget.com/"))
+        send(ResponseMiddleware(Exchange(status, body)), httpx.Request("GET", "https://api.bitget.com/"))
     assert type(caught.value) is cls
     assert caught.value.__context__ is None

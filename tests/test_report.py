@@ -60,7 +60,7 @@ def test_rows() -> None:
             "status": "gone",
             "code": "43001",
             "message": "gone",
-            "tries": 2,
+            "attempts": 2,
             "confirmed": None,
         },
         {
@@ -70,7 +70,7 @@ def test_rows() -> None:
             "status": "not_sent",
             "code": None,
             "message": None,
-            "tries": 0,
+            "attempts": 0,
             "confirmed": None,
         },
     ]
@@ -129,7 +129,7 @@ def test_what_comes_out_of_a_pickle_can_be_used(copied: Callable[[Report], Repor
     """A report that went through a pickle or a copy is equal, and its orders can be planned and sent again."""
     outcomes = (
         Outcome(OrderRef(order_id="1"), Status.NOT_SENT),
-        Outcome(OrderRef(client_oid="a", symbol="BTCUSDT"), Status.NOT_SENT, tries=1),
+        Outcome(OrderRef(client_oid="a", symbol="BTCUSDT"), Status.NOT_SENT, max_retries=0),
     )
     found = Report(outcomes, ({"orderId": "9"},), 7)
     again = copied(found)

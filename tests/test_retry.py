@@ -16,6 +16,7 @@ from bitget_spot import (
     AuthenticationError,
     ClockError,
     InvalidParameterError,
+    InvalidResponseError,
     MarketStateError,
     OrderNotFoundError,
     OrderStateError,
@@ -23,14 +24,13 @@ from bitget_spot import (
     PermissionDeniedError,
     RateLimitedError,
     SystemBusyError,
-    UnreadableAnswerError,
     WrongEnvironmentError,
 )
-from bitget_spot._concurrency import Bell
+from bitget_spot._concurrency import Effect, Waiter
 from bitget_spot._middleware import retry
-from bitget_spot._middleware.base import Do, Transport
-from bitget_spot._middleware.context import TRAIL, Halted, Run, Trail
-from bitget_spot._middleware.retry import FIRST_PAUSE, LONGEST_PAUSE, TRIES, Attempts, Retry, pause_after
+from bitget_spot._middleware.base import Transport
+from bitget_spot._middleware.context import REQUEST_CONTEXT, CancelScope, RequestContext, RunStopped
+from bitget_spot._middleware.retry import FIRST_PAUSE, MAX_PAUSE, TRIES, RetryBudget, RetryMiddleware, backoff
 from bitget_spot.errors import error_class
 from bitget_spot_api.operations import BATCH_CANCEL_ORDERS, ERROR_CODES
 
@@ -43,10 +43,10 @@ PASSING_AND_DOUBTFUL: list[Exception] = [
     httpx.WriteError("reset"),
     httpx.CloseError("reset"),
     httpx.RemoteProtocolError("hung up"),
-    UnreadableAnswerError(200, "an empty body"),
-    UnreadableAnswerError(429, "not JSON"),
-    UnreadableAnswerError(502, "not JSON"),
-    UnreadableAnswerError(520, "not JSON"),
+    InvalidResponseError(200, "an empty body"),
+    InvalidResponseError(429, "not JSON"),
+    InvalidResponseError(502, "not JSON"),
+    InvalidResponseError(520, "not JSON"),
     SystemBusyError("45001", "busy"),
     SystemBusyError("40725", "busy", 500),
     ApiError("99999", "unheard of", 500),
@@ -72,7 +72,7 @@ FINAL_AND_CERTAIN: list[Exception] = [
     httpx.UnsupportedProtocol("ftp"),
     httpx.LocalProtocolError("our mistake"),
     httpx.ProxyError("its mistake"),
-    Halted(),
+    RunStopped(),
 ]
 FINAL_AND_DOUBTFUL: list[Exception] = [RuntimeError("a bug"), httpx.InvalidURL("what?")]
 AMBIGUOUS = InvalidParameterError("40808", "perhaps")
@@ -89,9 +89,9 @@ class Below(Transport):
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Note the request, and end it."""
         self.seen.append(request)
-        trail = TRAIL.get()
+        trail = REQUEST_CONTEXT.get()
         if trail is not None:
-            trail.tries += 1
+            trail.attempts += 1
         error = next(self.errors, None)
         if error is not None:
             raise error
@@ -105,13 +105,13 @@ class Below(Transport):
 class Scene:
     """A retrying link over some errors, whose pauses are only written down."""
 
-    def __init__(self, *errors: Exception, tries: int = TRIES, run: Run | None = None) -> None:
+    def __init__(self, *errors: Exception, tries: int = TRIES, run: CancelScope | None = None) -> None:
         self.below = Below(errors)
         self.pauses: list[float] = []
-        self.link = Retry(self.below, tries=tries, draw=lambda: 1.0, pause=self.pause)
-        self.trail = Trail(run or Run())
+        self.link = RetryMiddleware(self.below, tries=tries, draw=lambda: 1.0, pause=self.pause)
+        self.trail = RequestContext(run or CancelScope())
 
-    def pause(self, _: Bell, seconds: float) -> Do:
+    def pause(self, _: Waiter, seconds: float) -> Effect:
         """Write a pause down."""
 
         def no_time() -> None:
@@ -121,18 +121,18 @@ class Scene:
             no_time()
             await asyncio.sleep(0)
 
-        return Do(no_time, no_time_in_task)
+        return Effect(no_time, no_time_in_task)
 
     def send(self, manner: str = "sync", path: str = BATCH_CANCEL_ORDERS.path) -> httpx.Response:
         """Send a request of the operation, or of another path, with the scene's trail."""
         request = httpx.Request("POST", f"https://api.bitget.com{path}")
-        token = TRAIL.set(self.trail)
+        token = REQUEST_CONTEXT.set(self.trail)
         try:
             if manner == "sync":
                 return self.link.handle_request(request)
             return asyncio.run(self.link.handle_async_request(request))
         finally:
-            TRAIL.reset(token)
+            REQUEST_CONTEXT.reset(token)
 
     @property
     def tried(self) -> int:
@@ -155,14 +155,14 @@ CERTAIN = [*PASSING_AND_CERTAIN, *FINAL_AND_CERTAIN, AMBIGUOUS, CLOCK]
 def test_what_may_pass(error: Exception) -> None:
     """Trouble on the wire, unreadable answers, too many requests and a busy exchange may pass."""
     assert retry.is_passing(error)
-    assert Attempts(2).allow_another(error, repeat_safe=True)
+    assert RetryBudget(2).allow_another(error, repeat_safe=True)
 
 
 @pytest.mark.parametrize("error", FINAL, ids=names(FINAL))
 def test_what_will_not_pass(error: Exception) -> None:
     """Credentials, permission, environment, parameters, the order's own state and our mistakes never pass."""
     assert not retry.is_passing(error)
-    assert not Attempts(TRIES).allow_another(error, repeat_safe=True)
+    assert not RetryBudget(TRIES).allow_another(error, repeat_safe=True)
 
 
 @pytest.mark.parametrize("error", DOUBTFUL, ids=names(DOUBTFUL))
@@ -181,51 +181,51 @@ def test_what_has_not_been_carried_out(error: Exception) -> None:
 def test_no_code_of_a_mistake_is_ever_repeated(kind: str) -> None:
     """No code of these classes is worth another try."""
     for code in ERROR_CODES[kind]:
-        assert not Attempts(TRIES).allow_another(error_class(code)(code), repeat_safe=True)
+        assert not RetryBudget(TRIES).allow_another(error_class(code)(code), repeat_safe=True)
 
 
 def test_how_often_at_most() -> None:
     """Counting the first, there are as many tries as are allowed."""
-    attempts = Attempts(3)
+    attempts = RetryBudget(3)
     error = httpx.ReadError("reset")
     assert [attempts.allow_another(error, repeat_safe=True) for _ in range(3)] == [True, True, False]
-    assert not Attempts(1).allow_another(error, repeat_safe=True)
+    assert not RetryBudget(1).allow_another(error, repeat_safe=True)
 
 
 @pytest.mark.parametrize("error", PASSING, ids=names(PASSING))
 def test_an_operation_that_is_not_safe_to_repeat(error: Exception) -> None:
     """Nothing is repeated for an operation whose document does not say that a repeat is safe."""
-    assert not Attempts(TRIES).allow_another(error, repeat_safe=False)
+    assert not RetryBudget(TRIES).allow_another(error, repeat_safe=False)
 
 
 @pytest.mark.parametrize("repeat_safe", [True, False])
 def test_a_clock_error_once_more(repeat_safe: bool) -> None:
     """A refused timestamp is worth one more try, whatever the operation and however few tries there are."""
-    attempts = Attempts(1)
+    attempts = RetryBudget(1)
     assert attempts.allow_another(CLOCK, repeat_safe=repeat_safe)
     assert not attempts.allow_another(CLOCK, repeat_safe=repeat_safe)
 
 
 def test_the_ambiguous_code_once_more() -> None:
     """40808 is worth one more try at most, also with others in between, and none beyond the last."""
-    attempts = Attempts(TRIES)
+    attempts = RetryBudget(TRIES)
     errors = [AMBIGUOUS, httpx.ReadError("reset"), AMBIGUOUS]
     assert [attempts.allow_another(error, repeat_safe=True) for error in errors] == [True, True, False]
-    assert not Attempts(1).allow_another(AMBIGUOUS, repeat_safe=True)
-    assert not Attempts(TRIES).allow_another(AMBIGUOUS, repeat_safe=False)
+    assert not RetryBudget(1).allow_another(AMBIGUOUS, repeat_safe=True)
+    assert not RetryBudget(TRIES).allow_another(AMBIGUOUS, repeat_safe=False)
 
 
 @pytest.mark.parametrize(("repeats", "longest"), [(0, 1), (1, 2), (2, 4), (3, 8)])
 def test_pauses_double(repeats: int, longest: int) -> None:
     """A pause is drawn from nothing up to a length that doubles with each repeat."""
-    assert pause_after(repeats, lambda: 1.0) == pytest.approx(longest * FIRST_PAUSE)
-    assert pause_after(repeats, lambda: 0.25) == pytest.approx(longest * FIRST_PAUSE / 4)
-    assert pause_after(repeats, lambda: 0.0) == 0
+    assert backoff(repeats, lambda: 1.0) == pytest.approx(longest * FIRST_PAUSE)
+    assert backoff(repeats, lambda: 0.25) == pytest.approx(longest * FIRST_PAUSE / 4)
+    assert backoff(repeats, lambda: 0.0) == 0
 
 
 def test_pauses_end_at_the_longest() -> None:
     """However often it was tried, nobody waits longer than the longest pause."""
-    assert pause_after(50, lambda: 1.0) == LONGEST_PAUSE
+    assert backoff(50, lambda: 1.0) == MAX_PAUSE
 
 
 @MANNERS
@@ -236,7 +236,7 @@ def test_repeated_until_it_passes(error: Exception, manner: str) -> None:
     assert scene.send(manner).status_code == 200
     assert scene.tried == 3
     assert scene.pauses == pytest.approx([FIRST_PAUSE, 2 * FIRST_PAUSE])
-    assert scene.trail.tries == 3
+    assert scene.trail.attempts == 3
     assert scene.trail.doubtful is (error in PASSING_AND_DOUBTFUL)
     assert not scene.trail.cut
 
@@ -257,7 +257,7 @@ def test_raised_at_once(error: Exception, manner: str) -> None:
 def test_the_last_error_is_raised(manner: str) -> None:
     """After as many tries as there may be, the last one's error is raised, and no pause follows it."""
     errors = [httpx.ReadError(str(number)) for number in range(9)]
-    scene = Scene(*errors, tries=3)
+    scene = Scene(*errors, max_retries=2)
     with pytest.raises(httpx.ReadError, match="2"):
         scene.send(manner)
     assert (scene.tried, len(scene.pauses)) == (3, 2)
@@ -271,7 +271,7 @@ def test_a_doubt_stays(manner: str) -> None:
     with pytest.raises(AuthenticationError):
         scene.send(manner)
     assert scene.trail.doubtful
-    assert scene.trail.tries == 3
+    assert scene.trail.attempts == 3
 
 
 @MANNERS
@@ -298,7 +298,7 @@ def test_an_operation_that_the_document_calls_unsafe(monkeypatch: pytest.MonkeyP
 
 def test_the_number_of_tries_is_the_link_s() -> None:
     """`tries` bounds the tries of every request by itself."""
-    scene = Scene(*[httpx.ReadError("reset")] * 4, tries=2)
+    scene = Scene(*[httpx.ReadError("reset")] * 4, max_retries=1)
     for _ in range(2):
         with pytest.raises(httpx.ReadError):
             scene.send()
@@ -321,7 +321,7 @@ def test_without_a_run(manner: str) -> None:
 @pytest.mark.parametrize(("left", "tried"), [(0.0, 1), (0.99, 1), (1.01, 2)])
 def test_a_deadline_that_would_pass_during_the_pause(left: float, tried: int, manner: str) -> None:
     """Where the deadline leaves no time for another try, the error is raised at once and the trail says why."""
-    run = Run(deadline=100 + left * FIRST_PAUSE, clock=lambda: 100.0)
+    run = CancelScope(deadline=100 + left * FIRST_PAUSE, clock=lambda: 100.0)
     scene = Scene(httpx.ReadError("reset"), run=run)
     if tried == 1:
         with pytest.raises(httpx.ReadError):
@@ -335,7 +335,7 @@ def test_a_deadline_that_would_pass_during_the_pause(left: float, tried: int, ma
 @MANNERS
 def test_a_deadline_cuts_nothing_that_would_not_be_repeated(manner: str) -> None:
     """An error that is final anyway is not laid at the deadline's door."""
-    scene = Scene(AuthenticationError("40009"), run=Run(deadline=0.0))
+    scene = Scene(AuthenticationError("40009"), run=CancelScope(deadline=0.0))
     with pytest.raises(AuthenticationError):
         scene.send(manner)
     assert not scene.trail.cut
@@ -347,7 +347,7 @@ def test_a_stop_wakes_a_pausing_try(manner: str) -> None:
     scene = Scene(httpx.ReadError("reset"))
     pausing = threading.Event()
 
-    def long_pause(bell: Bell, _: float) -> Do:
+    def long_pause(bell: Waiter, _: float) -> Effect:
         pausing.set()
         return bell.wait(30)
 
@@ -367,23 +367,23 @@ def test_a_stop_wakes_a_pausing_try(manner: str) -> None:
 def test_the_pauses_are_real_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without further word a pause is waited for, and its length is drawn by chance."""
     monkeypatch.setattr(retry, "FIRST_PAUSE", 0.05)
-    monkeypatch.setattr(retry, "pause_after", lambda repeats, _: pause_after(repeats, lambda: 1.0))
+    monkeypatch.setattr(retry, "backoff", lambda repeats, _: backoff(repeats, lambda: 1.0))
     below = Below([httpx.ReadError("reset")])
     started = time.monotonic()
-    Retry(below).handle_request(httpx.Request("POST", f"https://api.bitget.com{BATCH_CANCEL_ORDERS.path}"))
+    RetryMiddleware(below).handle_request(httpx.Request("POST", f"https://api.bitget.com{BATCH_CANCEL_ORDERS.path}"))
     assert time.monotonic() - started >= 0.05
     assert len(below.seen) == 2
 
 
 def test_an_origin_error_is_not_repeated() -> None:
     """What the links below refuse to send is not tried again."""
-    assert not Attempts(TRIES).allow_another(OriginError("no"), repeat_safe=True)
+    assert not RetryBudget(TRIES).allow_another(OriginError("no"), repeat_safe=True)
 
 
 @MANNERS
 def test_a_pause_up_to_the_very_deadline(manner: str) -> None:
     """A pause that would end with the deadline leaves no time for another try either."""
-    scene = Scene(httpx.ReadError("reset"), run=Run(deadline=FIRST_PAUSE, clock=lambda: 0.0))
+    scene = Scene(httpx.ReadError("reset"), run=CancelScope(deadline=FIRST_PAUSE, clock=lambda: 0.0))
     with pytest.raises(httpx.ReadError):
         scene.send(manner)
     assert scene.trail.cut

@@ -8,13 +8,13 @@ import time
 
 import pytest
 
-from bitget_spot._concurrency import Bell
-from bitget_spot._middleware.context import TRAIL, Run, Trail
+from bitget_spot._concurrency import Waiter
+from bitget_spot._middleware.context import REQUEST_CONTEXT, CancelScope, RequestContext
 
 
 def test_without_a_deadline_there_is_no_end() -> None:
     """A run without a deadline has for ever, until it is stopped."""
-    run = Run()
+    run = CancelScope()
     assert run.left() == float("inf")
     run.stop()
     assert run.left() == 0
@@ -23,7 +23,7 @@ def test_without_a_deadline_there_is_no_end() -> None:
 def test_the_time_left_until_a_deadline() -> None:
     """The time left runs down by the run's clock, never below nothing; a stop ends it at once."""
     now = 100.0
-    run = Run(deadline=102.0, clock=lambda: now)
+    run = CancelScope(deadline=102.0, clock=lambda: now)
     assert run.left() == 2
     now = 101.5
     assert run.left() == 0.5
@@ -38,7 +38,7 @@ def test_the_time_left_until_a_deadline() -> None:
 @pytest.mark.parametrize("when", ["before", "meanwhile"])
 def test_a_stop_wakes_who_waits(manner: str, when: str) -> None:
     """Whoever waits when the run is stopped, or begins to afterwards, is woken at once, in threads and tasks."""
-    run, bell = Run(), Bell()
+    run, bell = CancelScope(), Waiter()
     if when == "before":
         run.stop()
     else:
@@ -60,7 +60,7 @@ def test_a_stop_wakes_who_waits(manner: str, when: str) -> None:
 
 def test_who_waits_no_longer_is_left_alone() -> None:
     """After the wait, also one that ended in an exception, a stop rings nobody's bell."""
-    run, bell = Run(), Bell()
+    run, bell = CancelScope(), Waiter()
     with pytest.raises(KeyError), run.waking(bell):
         raise KeyError
     run.stop()
@@ -69,6 +69,6 @@ def test_who_waits_no_longer_is_left_alone() -> None:
 
 def test_a_trail_begins_empty() -> None:
     """A fresh trail has no tries and no doubts, and outside of a run there is none."""
-    trail = Trail(Run())
-    assert (trail.tries, trail.doubtful, trail.remaining, trail.cut) == (0, False, None, False)
-    assert TRAIL.get() is None
+    trail = RequestContext(CancelScope())
+    assert (trail.attempts, trail.doubtful, trail.remaining, trail.cut) == (0, False, None, False)
+    assert REQUEST_CONTEXT.get() is None

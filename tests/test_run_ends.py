@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from bitget_spot import Credentials, DeadlineExceeded, InvalidBatchError, Report, Status, cancel_orders, connect
-from bitget_spot.rate_limit import MemorySlots
+from bitget_spot.rate_limit import MemoryStore
 from bitget_spot.sandbox import Sandbox
-from bitget_spot.validation import violations
+from bitget_spot.validation import validate_batch
 from bitget_spot_api import Client
 from bitget_spot_api.models import OrderRef
 from bitget_spot_api.types import UNSET, Unset
@@ -33,7 +33,10 @@ def orders(exchange: Sandbox, number: int) -> list[OrderRef]:
 def client_of(exchange: Sandbox, requests_per_second: float | None = None) -> Client:
     """A client with a budget of its own."""
     return connect(
-        exchange.credentials, base_url=exchange.url, slots=MemorySlots(), requests_per_second=requests_per_second
+        exchange.credentials,
+        base_url=exchange.url,
+        rate_limit_store=MemoryStore(),
+        requests_per_second=requests_per_second,
     )
 
 
@@ -125,14 +128,14 @@ def test_progress_that_raises_after_a_cancellation(exchange: Sandbox) -> None:
 
     error = asyncio.run(scene())
     assert isinstance(error, LookupError)
-    assert vars(error)["report"].counts[Status.ACCEPTED] == 2
+    assert report_of(error).counts[Status.ACCEPTED] == 2
 
 
 @pytest.mark.parametrize("symbol", ["", "  "])
 def test_a_blank_symbol_fills_in_nothing(symbol: str) -> None:
     """A blank symbol for those without one is none, and the plan stays sound."""
     given = [OrderRef(order_id="1", symbol="BTCUSDT"), OrderRef(order_id="2")]
-    assert [violations(one.to_dict()) for one in cancel_orders.plan(orders=given, symbol=symbol)] == [(), ()]
+    assert [validate_batch(one.to_dict()) for one in cancel_orders.plan(orders=given, symbol=symbol)] == [(), ()]
 
 
 def test_a_symbol_is_stripped() -> None:
@@ -160,7 +163,7 @@ def test_the_calls_left_are_told_where_they_are_a_number(told: str, remaining: i
     wire = httpx.MockTransport(
         lambda _: httpx.Response(200, headers={"x-mbx-used-remain-limit": told}, json={"code": "00000"})
     )
-    client = connect(Credentials("a", "b", "c"), slots=MemorySlots(), transport=wire)
+    client = connect(Credentials("a", "b", "c"), rate_limit_store=MemoryStore(), transport=wire)
     report = cancel_orders.sync(client=client, orders=[OrderRef(order_id="1")])
     assert report.remaining_calls == remaining
     assert report.counts[Status.UNKNOWN] == 1

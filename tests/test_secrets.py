@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from showing import locals_of
+from tracebacks import frame_locals
 
 from bitget_spot import BitgetError, Credentials, CredentialsError, connect
 from bitget_spot.sandbox import Sandbox
@@ -48,7 +48,7 @@ def shown(error: BaseException) -> Iterator[str]:
     """Everything that an error tracker may make of an exception."""
     yield repr(error)
     yield str(error)
-    yield from locals_of(error, __file__)
+    yield from frame_locals(error, __file__)
     if isinstance(error, BitgetError | httpx.HTTPError):
         yield repr(pickle.dumps(error))
         yield repr(vars(error))
@@ -128,7 +128,7 @@ def test_the_search_would_find_a_secret(credentials: Credentials) -> None:
     with pytest.raises(base64.binascii.Error) as caught:  # type: ignore[attr-defined]
         base64.b64decode(PASSPHRASE + "x", validate=True)
     with pytest.raises(AssertionError):
-        assert_clean(locals_of(caught.value, __file__), [])
+        assert_clean(frame_locals(caught.value, __file__), [])
 
 
 def assert_clean(texts: Iterator[str] | list[str], signatures: list[str]) -> None:

@@ -8,17 +8,11 @@ from typing import Any
 import httpx
 import pytest
 
-from bitget_spot import (
-    ApiError,
-    AuthenticationError,
-    OrderNotFoundError,
-    Status,
-    SystemBusyError,
-    UnreadableAnswerError,
-)
-from bitget_spot._bulk.matcher import HALTED, UNMENTIONED, Fate, fates
-from bitget_spot._bulk.planner import Batch, Target, batches
-from bitget_spot._middleware.context import Halted, Run, Trail
+from bitget_spot import ApiError, AuthenticationError, InvalidResponseError, OrderNotFoundError, Status, SystemBusyError
+from bitget_spot._bulk.matcher import HALTED, UNMENTIONED, match_response
+from bitget_spot._bulk.planner import Batch, OrderTarget, plan_batches
+from bitget_spot._bulk.report import Outcome
+from bitget_spot._middleware.context import CancelScope, RequestContext, RunStopped
 from bitget_spot.errors import error_class
 from bitget_spot_api.models import BatchCancelOrdersResponse, ErrorResponse, OrderRef
 from bitget_spot_api.operations import ERROR_CODES
@@ -29,17 +23,17 @@ GONE_CODES = ERROR_CODES["gone"]
 
 def by_id(*ids: str) -> Batch:
     """A batch of orders by orderId."""
-    return Batch([Target(order_id, None, None) for order_id in ids])
+    return Batch([OrderTarget(order_id, None, None) for order_id in ids])
 
 
 def by_label(*labels: str) -> Batch:
     """A batch of orders by clientOid."""
-    return Batch([Target(None, label, None) for label in labels])
+    return Batch([OrderTarget(None, label, None) for label in labels])
 
 
-def trail(*, doubtful: bool = False) -> Trail:
+def trail(*, doubtful: bool = False) -> RequestContext:
     """What happened on the way to the answer."""
-    return Trail(Run(), tries=1, doubtful=doubtful)
+    return RequestContext(CancelScope(), max_retries=0, doubtful=doubtful)
 
 
 def answer(data: Any) -> BatchCancelOrdersResponse:
@@ -59,7 +53,7 @@ def failed(order_id: Any = None, client_oid: Any = None, code: Any = "43011") ->
 
 def told(batch: Batch, data: Any, *, doubtful: bool = False) -> list[tuple[Status, str | None]]:
     """The status and code of each order after an answer that holds no foreign rows."""
-    found, foreign = fates(batch, answer(data), trail(doubtful=doubtful))
+    found, foreign = match_response(batch, answer(data), trail(doubtful=doubtful))
     assert foreign == []
     return [(fate.status, fate.code) for fate in found]
 
@@ -94,7 +88,7 @@ def test_lists_of_every_shape(data: Any, expected: list[Status]) -> None:
 @pytest.mark.parametrize("came", [None, ErrorResponse(code="x"), "text", BatchCancelOrdersResponse()])
 def test_an_answer_of_another_kind(came: object) -> None:
     """What holds no lists settles nothing."""
-    assert fates(by_id("1"), came, trail()) == ([UNMENTIONED], [])
+    assert match_response(by_id("1"), came, trail()) == ([UNMENTIONED], [])
 
 
 def test_orders_by_client_oid() -> None:
@@ -111,35 +105,37 @@ def test_orders_by_client_oid() -> None:
 @pytest.mark.parametrize("nothing", [None, ""])
 def test_a_row_with_nothing_but_the_label(nothing: Any) -> None:
     """A row without its orderId is matched by the label that the order was sent with."""
-    batch = Batch([Target("1", "a", None), Target("2", "b", None)])
+    batch = Batch([OrderTarget("1", "a", None), OrderTarget("2", "b", None)])
     assert [status for status, _ in told(batch, {"successList": [ok(nothing, "b")]})] == [UNKNOWN, ACCEPTED]
 
 
 def test_a_repeated_label_names_nothing() -> None:
     """Where two orders carry one label, a row with nothing else belongs to neither."""
-    batch = Batch([Target("1", "same", None), Target("2", "same", None), Target("3", "own", None)])
-    found, foreign = fates(batch, answer({"successList": [ok("", "same"), ok("", "own")]}), trail())
+    batch = Batch([OrderTarget("1", "same", None), OrderTarget("2", "same", None), OrderTarget("3", "own", None)])
+    found, foreign = match_response(batch, answer({"successList": [ok("", "same"), ok("", "own")]}), trail())
     assert [fate.status for fate in found] == [UNKNOWN, UNKNOWN, ACCEPTED]
     assert foreign == [{"orderId": "", "clientOid": "same"}]
 
 
 def test_a_label_does_not_outweigh_an_order_id() -> None:
     """A row with another orderId is not this order's, though the label is."""
-    found, foreign = fates(Batch([Target("1", "a", None)]), answer({"successList": [ok("999", "a")]}), trail())
+    found, foreign = match_response(
+        Batch([OrderTarget("1", "a", None)]), answer({"successList": [ok("999", "a")]}), trail()
+    )
     assert found == [UNMENTIONED]
     assert foreign == [{"orderId": "999", "clientOid": "a"}]
 
 
 def test_an_order_id_prevails_over_a_label() -> None:
     """A row whose orderId and clientOid belong to two orders is that of the orderId."""
-    batch = Batch([Target("1", "a", None), Target("2", "b", None)])
+    batch = Batch([OrderTarget("1", "a", None), OrderTarget("2", "b", None)])
     assert [status for status, _ in told(batch, {"successList": [ok("1", "b")]})] == [ACCEPTED, UNKNOWN]
 
 
 def test_an_order_id_that_looks_like_a_client_oid() -> None:
     """The two kinds of identifier are kept apart, also where their text is the same."""
     assert [status for status, _ in told(by_label("1"), {"successList": [ok("1", "1")]})] == [ACCEPTED]
-    found, foreign = fates(by_label("1"), answer({"successList": [ok("1")]}), trail())
+    found, foreign = match_response(by_label("1"), answer({"successList": [ok("1")]}), trail())
     assert found == [UNMENTIONED]
     assert foreign == [{"orderId": "1", "clientOid": None}]
 
@@ -147,7 +143,7 @@ def test_an_order_id_that_looks_like_a_client_oid() -> None:
 def test_rows_of_nobody_are_kept_aside() -> None:
     """Rows for orders that were not asked for change nothing, and are handed back."""
     data = {"successList": [ok("1"), ok("999"), ok()], "failureList": [failed("998", "x", "43001")]}
-    found, foreign = fates(by_id("1"), answer(data), trail())
+    found, foreign = match_response(by_id("1"), answer(data), trail())
     assert [fate.status for fate in found] == [ACCEPTED]
     assert [row["orderId"] for row in foreign] == ["999", None, "998"]
 
@@ -171,7 +167,7 @@ def test_every_code_that_means_gone(code: str) -> None:
     data = {"failureList": [failed("1", code=code)]}
     for doubtful in (False, True):
         assert told(by_id("1"), data, doubtful=doubtful) == [(GONE, code)]
-        (fate,), _ = fates(by_id("1"), error_class(code)(code), trail(doubtful=doubtful))
+        (fate,), _ = match_response(by_id("1"), error_class(code)(code), trail(doubtful=doubtful))
         assert (fate.status, fate.code) == (GONE, code)
 
 
@@ -185,14 +181,14 @@ def test_every_other_failure(code: str | None) -> None:
 
 def test_a_failure_tells_the_exchange_s_words() -> None:
     """Code and message of a row are passed on, a code that is a number as text."""
-    (fate,), _ = fates(by_id("1"), answer({"failureList": [failed("1", code=43001)]}), trail())
+    (fate,), _ = match_response(by_id("1"), answer({"failureList": [failed("1", code=43001)]}), trail())
     assert (fate.status, fate.code, fate.message) == (GONE, "43001", "no")
 
 
 def test_half_a_character_can_be_told() -> None:
     """What a row holds beside its ids can be printed, also where JSON's escapes make half a surrogate pair of it."""
     row = {"orderId": "1", "errorCode": "\udfff", "errorMsg": "no \ud800"}
-    (fate,), _ = fates(by_id("1"), answer({"failureList": [row]}), trail())
+    (fate,), _ = match_response(by_id("1"), answer({"failureList": [row]}), trail())
     assert (fate.status, fate.code, fate.message) == (REJECTED, "?", "no ?")
 
 
@@ -202,15 +198,15 @@ def test_a_row_that_is_nested_too_deeply(name: str) -> None:
     value: list[Any] = []
     for _ in range(100_000):
         value = [value]
-    (fate,), _ = fates(by_id("1"), answer({"failureList": [{"orderId": "1", name: value}]}), trail())
-    assert fate == Fate(REJECTED)
+    (fate,), _ = match_response(by_id("1"), answer({"failureList": [{"orderId": "1", name: value}]}), trail())
+    assert fate == Outcome(REJECTED)
 
 
 @pytest.mark.parametrize("said", [{"en": "no"}, ["no"]])
 def test_words_that_are_no_text(said: object) -> None:
     """Words that come as JSON of another kind are told as JSON."""
     row = {"orderId": "1", "errorCode": 7, "errorMsg": said}
-    (fate,), _ = fates(by_id("1"), answer({"failureList": [row]}), trail())
+    (fate,), _ = match_response(by_id("1"), answer({"failureList": [row]}), trail())
     assert (fate.code, fate.message) == ("7", json.dumps(said))
 
 
@@ -218,7 +214,7 @@ def test_words_that_are_no_text(said: object) -> None:
 def test_a_list_with_a_broken_row(broken: Any) -> None:
     """A row that is none does not spoil the others of its list, and is kept aside."""
     data = {"successList": [ok("1"), broken], "failureList": [broken, failed("2", code="43001")]}
-    found, foreign = fates(by_id("1", "2"), answer(data), trail())
+    found, foreign = match_response(by_id("1", "2"), answer(data), trail())
     assert [fate.status for fate in found] == [ACCEPTED, GONE]
     assert foreign == [{"row": broken}, {"row": broken}]
 
@@ -235,14 +231,14 @@ def test_a_list_with_a_broken_row(broken: Any) -> None:
         (httpx.ConnectError("no way"), False, NOT_SENT),
         (httpx.ConnectError("no way"), True, UNKNOWN),
         (httpx.ReadTimeout("late"), True, UNKNOWN),
-        (UnreadableAnswerError(502, "not JSON"), True, UNKNOWN),
-        (Halted(), False, NOT_SENT),
-        (Halted(), True, UNKNOWN),
+        (InvalidResponseError(502, "not JSON"), True, UNKNOWN),
+        (RunStopped(), False, NOT_SENT),
+        (RunStopped(), True, UNKNOWN),
     ],
 )
 def test_an_exception_in_place_of_an_answer(error: Exception, doubtful: bool, status: Status) -> None:
     """A refusal of the whole is that of each order; what is left open by a try that may have worked is unknown."""
-    found, foreign = fates(by_id("1", "2"), error, trail(doubtful=doubtful))
+    found, foreign = match_response(by_id("1", "2"), error, trail(doubtful=doubtful))
     assert [fate.status for fate in found] == [status, status]
     assert foreign == []
     assert found[0].code == getattr(error, "code", None)
@@ -251,29 +247,29 @@ def test_an_exception_in_place_of_an_answer(error: Exception, doubtful: bool, st
 
 def test_the_message_of_an_exception_names_it() -> None:
     """An outcome without a code tells what went wrong on the way, by the exception's name and words."""
-    (fate,), _ = fates(by_id("1"), httpx.ConnectError("no way"), trail())
+    (fate,), _ = match_response(by_id("1"), httpx.ConnectError("no way"), trail())
     assert fate.message == "ConnectError: no way"
-    (fate,), _ = fates(by_id("1"), httpx.ReadTimeout(""), trail())
+    (fate,), _ = match_response(by_id("1"), httpx.ReadTimeout(""), trail())
     assert fate.message == "ReadTimeout"
 
 
 def test_planned_batches_are_settled_in_their_order() -> None:
     """There is one fate for every distinct order of a planned batch, in the batch's order."""
-    _, (batch,) = batches([OrderRef(order_id=one) for one in "12321"], None, None)
+    _, (batch,) = plan_batches([OrderRef(order_id=one) for one in "12321"], None, None)
     assert [status for status, _ in told(batch, {"successList": [ok("3"), ok("1")]})] == [ACCEPTED, UNKNOWN, ACCEPTED]
 
 
 def test_what_is_told_of_an_order_in_words() -> None:
     """An accepted order needs no word; one that the answer leaves out, or that the end of the run kept back, is told why."""
-    (accepted, left_out), _ = fates(by_id("1", "2"), answer({"successList": [ok("1")]}), trail())
+    (accepted, left_out), _ = match_response(by_id("1", "2"), answer({"successList": [ok("1")]}), trail())
     assert (accepted.code, accepted.message) == (None, None)
     assert "not mention" in (left_out.message or "")
-    (kept,), _ = fates(by_id("1"), Halted(), trail())
+    (kept,), _ = match_response(by_id("1"), RunStopped(), trail())
     assert kept.message == HALTED
-    assert "Halted" not in HALTED
+    assert "RunStopped" not in HALTED
 
 
 def test_the_words_of_an_exception_are_told_whole() -> None:
     """Of an exception's words none is cut off, whatever they end in."""
-    (fate,), _ = fates(by_id("1"), httpx.ConnectError("no route to XX"), trail())
+    (fate,), _ = match_response(by_id("1"), httpx.ConnectError("no route to XX"), trail())
     assert fate.message == "ConnectError: no route to XX"

@@ -21,16 +21,12 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from hypothesis import given
 from hypothesis import strategies as st
-from showing import everything_shown
+from tracebacks import format_with_locals
 
 from bitget_spot._middleware import base
 from bitget_spot._middleware.base import Transport
-from bitget_spot._middleware.signing import (
-    Signing,
-    corrected,
-    hmac_signature,
-    prehash,
-)
+from bitget_spot._middleware.clock import corrected_offset
+from bitget_spot._middleware.signing import SigningMiddleware, hmac_signature, prehash
 from bitget_spot.credentials import Credentials
 from bitget_spot.errors import OriginError
 from bitget_spot_api.operations import BATCH_CANCEL_ORDERS
@@ -108,9 +104,9 @@ def signing(
     clock: Callable[[], float] = lambda: NOW,
     headers: Mapping[str, str] | None = None,
     secret_key: str = SECRET,
-) -> Signing:
+) -> SigningMiddleware:
     """Make the link with a clock that stands still."""
-    return Signing(
+    return SigningMiddleware(
         exchange,
         credentials=Credentials(KEY, secret_key, PASSPHRASE),
         origin=httpx.URL(origin),
@@ -391,10 +387,10 @@ SECONDS = st.floats(-1e5, 1e5)
 
 @given(offset=SECONDS, sent=SECONDS, took=st.floats(0, 100), server=SECONDS)
 def test_corrected(offset: float, sent: float, took: float, server: float) -> None:
-    """The corrected offset lies in what the answer allows, and is the old one if that does."""
+    """The corrected_offset offset lies in what the answer allows, and is the old one if that does."""
     received = sent + took
     low, high = server - received, server + 0.001 - sent
-    result = corrected(offset, sent, received, server)
+    result = corrected_offset(offset, sent, received, server)
     assert low <= result <= high
     if low <= offset <= high:
         assert result == offset
@@ -407,7 +403,7 @@ def test_corrected_comes_nearer(real: float, offset: float, before: float, after
     """No answer makes the offset worse than it was."""
     sent, received = 1000.0, 1000.0 + before + after
     server = int((sent + before + real) * 1000) / 1000
-    result = corrected(offset, sent, received, server)
+    result = corrected_offset(offset, sent, received, server)
     assert abs(result - real) <= abs(offset - real) + 0.0011
 
 
@@ -500,8 +496,8 @@ def test_failure_shows_no_secret(send: Send, error: Exception) -> None:
     caught = failure(send, error)
     frames = frames_of(caught)
     assert not [frame for frame in frames if isinstance(frame.f_locals.get("self"), Exchange)]
-    assert any(frame.f_code.co_qualname == "Signing.flow" for frame in frames)
-    shown = everything_shown(caught) + "".join(map(held, frames))
+    assert any(frame.f_code.co_qualname == "SigningMiddleware.flow" for frame in frames)
+    shown = format_with_locals(caught) + "".join(map(held, frames))
     for secret in (VECTORS[0][-1], PASSPHRASE, KEY):
         assert isinstance(secret, str)
         assert secret not in shown

@@ -8,7 +8,7 @@ import sys
 import httpx
 import pytest
 
-from bitget_spot import Status, cancel_orders, connect, warm_up, warm_up_asyncio
+from bitget_spot import Status, cancel_orders, connect, warm_up
 from bitget_spot.sandbox import Sandbox
 from bitget_spot_api import Client
 from bitget_spot_api.models import OrderRef
@@ -20,7 +20,7 @@ CALLS = BATCH_CANCEL_ORDERS.rate_limit.requests
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Every connection that is opened during the test."""
-    from bitget_spot._middleware.send import Watch  # noqa: PLC0415 - only this fixture looks inside
+    from bitget_spot._middleware.send import Watch
 
     seen: list[str] = []
     note = Watch.note
@@ -41,7 +41,7 @@ def test_the_first_burst_pays_no_handshake(manner: str, bitget_sandbox: Sandbox,
 
     async def in_tasks(client: Client) -> None:
         async with client:
-            await warm_up_asyncio(client)
+            await warm_up.asyncio(client=client)
             assert len(opened) == CALLS
             await cancel_orders.asyncio(client=client, orders=orders, batch_size=12)
 
@@ -50,7 +50,7 @@ def test_the_first_burst_pays_no_handshake(manner: str, bitget_sandbox: Sandbox,
         asyncio.run(in_tasks(client))
     else:
         with client:
-            warm_up(client)
+            warm_up.sync(client=client)
             assert len(opened) == CALLS
             cancel_orders.sync(client=client, orders=orders, batch_size=12)
     assert len(opened) == CALLS
@@ -72,13 +72,13 @@ def test_connections_do_not_wait_for_ever_for_each_other(
 
     async def in_tasks() -> None:
         async with client:
-            await warm_up_asyncio(client)
+            await warm_up.asyncio(client=client)
 
     with client:
         if manner == "asyncio":
             asyncio.run(in_tasks())
         else:
-            warm_up(client)
+            warm_up.sync(client=client)
     assert len(bitget_sandbox.arrivals) == 5
 
 
@@ -86,8 +86,8 @@ def test_an_exchange_that_is_not_there_is_told(opened: list[str]) -> None:
     """Who stands by hears at once that the exchange cannot be reached."""
     with Sandbox(orders=0) as sandbox:
         pass
-    with connect(sandbox.credentials, base_url=sandbox.url, tries=1) as client, pytest.raises(httpx.ConnectError):
-        warm_up(client)
+    with connect(sandbox.credentials, base_url=sandbox.url, max_retries=0) as client, pytest.raises(httpx.ConnectError):
+        warm_up.sync(client=client)
     assert opened
 
 
@@ -95,7 +95,7 @@ def test_an_idle_connection_that_the_exchange_has_closed_costs_nothing_known(bit
     """After the exchange has closed every idle connection, a run still accepts every order."""
     orders = [OrderRef(order_id=order_id) for order_id in bitget_sandbox.orders]
     with connect(bitget_sandbox.credentials, base_url=bitget_sandbox.url) as client:
-        warm_up(client)
+        warm_up.sync(client=client)
         assert bitget_sandbox.close_idle_connections() == CALLS
         report = cancel_orders.sync(client=client, orders=orders)
     assert report.counts[Status.ACCEPTED] == len(orders)

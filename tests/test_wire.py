@@ -12,8 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
-from bitget_spot import UnreadableAnswerError, connect
-from bitget_spot._middleware.send import LIMITS, WATCH, Watch, Wire
+from bitget_spot import InvalidResponseError, connect
+from bitget_spot._middleware.send import CONNECTION_LIMITS, WATCH, SendTransport, Watch
 from bitget_spot.sandbox import Sandbox
 from bitget_spot_api import Client
 from bitget_spot_api.api.trade import batch_cancel_orders
@@ -111,8 +111,8 @@ def test_connections_are_kept_and_used_again(bitget_sandbox: Sandbox, client: Cl
     asyncio.run(twice())
     assert seen.count("connection.connect_tcp.started") == 2
     assert seen.count("http11.send_request_headers.started") == 4
-    assert LIMITS.keepalive_expiry is not None
-    assert LIMITS.keepalive_expiry >= 120
+    assert CONNECTION_LIMITS.keepalive_expiry is not None
+    assert CONNECTION_LIMITS.keepalive_expiry >= 120
 
 
 def test_the_answer_is_whole_and_timed(client: Client, bitget_sandbox: Sandbox) -> None:
@@ -129,7 +129,7 @@ def test_a_body_that_does_not_decompress(manner: str) -> None:
     broken = gzip.compress(b"{}")[:-9] + b"123456789"
     headers = {"content-encoding": "gzip"}
     answer = httpx.Response(200, headers=headers, stream=httpx.ByteStream(broken))
-    wire = Wire(transport=httpx.MockTransport(lambda _: answer))
+    wire = SendTransport(transport=httpx.MockTransport(lambda _: answer))
     request = httpx.Request("GET", "https://api.bitget.com/")
 
     def send() -> None:
@@ -138,7 +138,7 @@ def test_a_body_that_does_not_decompress(manner: str) -> None:
         else:
             asyncio.run(wire.handle_async_request(request))
 
-    with pytest.raises(UnreadableAnswerError) as caught:
+    with pytest.raises(InvalidResponseError) as caught:
         send()
     assert caught.value.http_status == 200
 
@@ -156,7 +156,7 @@ def test_a_wire_of_ones_own_is_closed_with_the_client() -> None:
             closed.append("asyncio")
 
     for given in (Own(), OwnAsync()):
-        wire = Wire(transport=given)
+        wire = SendTransport(transport=given)
         wire.close()
         asyncio.run(wire.aclose())
     assert closed == ["sync", "asyncio"]
@@ -179,12 +179,12 @@ def test_a_watch_is_told_whether_the_wire_tells(given: httpx.MockTransport | Non
     """Only httpx's own transports are known to tell when a request leaves."""
     watch = Watch(lambda: 0.0)
     request = httpx.Request("GET", "http://127.0.0.1:1/", extensions={WATCH: watch})
-    Wire(transport=given)._traced(request)
+    SendTransport(transport=given)._traced(request)
     assert (watch.reached, watch.traced) == (True, traced)
 
 
-def _wire(client: Client) -> Wire:
+def _wire(client: Client) -> SendTransport:
     link = client._httpx_args["transport"]
-    while not isinstance(link, Wire):
-        link = link.following
+    while not isinstance(link, SendTransport):
+        link = link.next_transport
     return link

@@ -1,14 +1,16 @@
 """
 Cancel Bitget spot orders in bulk.
 
-`connect` answers the generated client of `bitget_spot_api` with signing, the rate limit and the consistency check
-under it: every generated function keeps its signature and gains the behaviour. `cancel_orders` takes any number of
-orders and tells what became of each.
+`connect` returns the generated client of `bitget_spot_api` with signing, rate limiting, retries and consistency checks
+under it: every generated function keeps its signature and gains this behaviour. `cancel_orders` cancels any number of
+orders and returns the outcome of each; `cancel_open_orders` cancels whatever is open.
+
+This project is unofficial and not affiliated with Bitget. It cancels orders; it never places any.
 """
 
+from bitget_spot import server_time, warm_up
 from bitget_spot._bulk import cancel_open_orders, cancel_orders
-from bitget_spot._bulk.confirmation import Confirmed
-from bitget_spot._bulk.report import Outcome, Report, Status
+from bitget_spot._bulk.report import Confirmed, Outcome, Report, Status, report_of
 from bitget_spot.client import connect
 from bitget_spot.credentials import Credentials
 from bitget_spot.errors import (
@@ -20,6 +22,7 @@ from bitget_spot.errors import (
     DeadlineExceeded,
     InvalidBatchError,
     InvalidParameterError,
+    InvalidResponseError,
     MarketStateError,
     OrderNotFoundError,
     OrdersNotCancelledError,
@@ -28,27 +31,26 @@ from bitget_spot.errors import (
     PermissionDeniedError,
     RateLimitedError,
     SystemBusyError,
-    UnreadableAnswerError,
     Violation,
     WrongEnvironmentError,
 )
-from bitget_spot.server_time import ClockReading, read_clock, read_clock_asyncio
-from bitget_spot.warm_up import warm_up, warm_up_asyncio
+from bitget_spot_api.models import OrderRef
 
 __all__ = [
     "ApiError",
     "AuthenticationError",
     "BitgetError",
     "ClockError",
-    "ClockReading",
     "Confirmed",
     "Credentials",
     "CredentialsError",
     "DeadlineExceeded",
     "InvalidBatchError",
     "InvalidParameterError",
+    "InvalidResponseError",
     "MarketStateError",
     "OrderNotFoundError",
+    "OrderRef",
     "OrderStateError",
     "OrdersNotCancelledError",
     "OriginError",
@@ -58,14 +60,12 @@ __all__ = [
     "Report",
     "Status",
     "SystemBusyError",
-    "UnreadableAnswerError",
     "Violation",
     "WrongEnvironmentError",
     "cancel_open_orders",
     "cancel_orders",
     "connect",
-    "read_clock",
-    "read_clock_asyncio",
+    "report_of",
+    "server_time",
     "warm_up",
-    "warm_up_asyncio",
 ]

@@ -6,7 +6,10 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
-EXTRA: Final = ("click", "rich", "typer")
+CLI_PACKAGES: Final = ("click", "rich", "typer")
+"""What the extra `cli` installs."""
+BAD_INPUT: Final = 2
+INTERRUPTED: Final = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -14,28 +17,32 @@ def main(argv: Sequence[str] | None = None) -> int:
     Run a command.
 
     Args:
-        argv: The arguments; without them the command line's.
+        argv: The arguments; by default those of the process.
 
     Returns:
-        The exit status; `bitget-spot --help` tells what each means.
+        The exit status; `bitget-spot --help` lists them.
 
     """
-    status = 2
     try:
         # The package itself must not need the extra.
         from bitget_spot._cli import run  # noqa: PLC0415
 
         return run(argv)
     except ModuleNotFoundError as error:
-        known = str(error.name).partition(".")[0] in EXTRA
-        told = (
-            "the command line needs an extra: pip install 'bitget-spot[cli]'" if known else f"there is no {error.name}"
-        )
+        package = str(error.name).partition(".")[0]
+        if package in CLI_PACKAGES:
+            _print_error("the command line needs an extra; run: pip install 'bitget-spot[cli]'")
+        else:
+            _print_error(f"the module {error.name} is not installed")
+        return BAD_INPUT
     except KeyboardInterrupt:
-        # A second one, while the first was dealt with.
-        status, told = 130, "stopped by Ctrl-C"
-    print(f"bitget-spot: {told}", file=sys.stderr)  # noqa: T201 - a command prints
-    return status
+        # A second one, while the first was being handled.
+        _print_error("stopped by Ctrl-C")
+        return INTERRUPTED
+
+
+def _print_error(message: str) -> None:
+    print(f"bitget-spot: {message}", file=sys.stderr)  # noqa: T201 - a command prints
 
 
 if __name__ == "__main__":

@@ -1,16 +1,4 @@
-"""
-The generated client with the chain under it.
-
-The order of the links stands here and nowhere else:
-
-    generated function
-      consistency   before any wait, before any byte
-      retry         repeats what the document says is safe to repeat
-      refusals      every answer one meaning, below the generated parser
-      rate limit    waits for a slot
-      signing       stamps after the wait, signs the very bytes that leave
-      wire          httpx
-"""
+"""`connect`: the generated client with the middleware chain under it."""
 
 from __future__ import annotations
 
@@ -22,175 +10,182 @@ from collections.abc import Mapping
 from typing import Final, Self
 
 import httpx
-from attrs import evolve
+from attrs import define, evolve, field
 
-from bitget_spot._middleware.base import Link
-from bitget_spot._middleware.rate_limit import Limit
-from bitget_spot._middleware.responses import Refusals
-from bitget_spot._middleware.retry import TRIES, Retry
-from bitget_spot._middleware.send import Wire
-from bitget_spot._middleware.signing import Signing
+from bitget_spot._middleware import build_chain
+from bitget_spot._middleware.base import Middleware
+from bitget_spot._middleware.retry import MAX_RETRIES
+from bitget_spot._middleware.send import SendTransport
 from bitget_spot.credentials import Credentials
 from bitget_spot.errors import OriginError
-from bitget_spot.rate_limit.memory import MemorySlots, Slots
-from bitget_spot.validation import Consistency
+from bitget_spot.rate_limit.memory import MemoryStore
+from bitget_spot.rate_limit.store import Store
 from bitget_spot_api import Client
-from bitget_spot_api.operations import (
-    BATCH_CANCEL_ORDERS,
-    OPERATIONS,
-    SERVER_URL,
-    Operation,
-    RateLimit,
-)
+from bitget_spot_api.operations import BATCH_CANCEL_ORDERS, OPERATIONS, SERVER_URL, Operation, RateLimit
 
-TIMEOUT: Final = httpx.Timeout(10, connect=5)
-SAID: Final = dict.fromkeys(("1", "true", "yes", "on"), True) | dict.fromkeys(("", "0", "false", "no", "off"), False)
-_process_slots: Final = MemorySlots()
+DEFAULT_TIMEOUT: Final = httpx.Timeout(10, connect=5)
+BOOLEAN_VALUES: Final = {
+    "1": True,
+    "true": True,
+    "yes": True,
+    "on": True,
+    "": False,
+    "0": False,
+    "false": False,
+    "no": False,
+    "off": False,
+}
+"""What an environment variable may say, in any case."""
+MAX_PORT: Final = 65535
+_process_store: Final = MemoryStore()
 
 
 def connect(
     credentials: Credentials,
     *,
     base_url: str = SERVER_URL,
-    timeout: httpx.Timeout | float | None = TIMEOUT,
-    slots: Slots | None = None,
+    timeout: httpx.Timeout | float | None = DEFAULT_TIMEOUT,
+    max_retries: int = MAX_RETRIES,
+    rate_limit_store: Store | None = None,
     requests_per_second: float | Mapping[str, float] | None = None,
-    tries: int = TRIES,
     demo: bool | None = None,
     channel_api_code: str | None = None,
     locale: str = "en-US",
     verify: ssl.SSLContext | bool = True,
     proxy: str | None = None,
     transport: httpx.BaseTransport | httpx.AsyncBaseTransport | None = None,
-) -> Client:
+) -> SpotClient:
     """
-    Make a client for the generated functions that signs, limits and checks what they send.
+    Return a client for the generated functions that validates, signs, limits and retries what they send.
 
-    It serves threads and any number of event loops, and may be entered with `with` or `async with` as often as you
-    like; leaving closes the connections of the threads, or of the running loop.
+    It serves threads and any number of event loops. Use it in a `with` or an `async with` statement, as often as you
+    like; leaving the statement closes the connections of the threads, or of the running event loop.
 
     Args:
-        credentials: Whose orders they are.
-        base_url: The exchange, or a sandbox; plain http only to loopback.
+        credentials: The API key, its secret and its passphrase.
+        base_url: The exchange, or a sandbox. Plain http is accepted for loopback only.
         timeout: Seconds for each step of a request (connect, send, each read), or an `httpx.Timeout`; `None` waits
-            for ever.
-        slots: Where the budget lies; without it, all clients of the process with this origin and key share one.
-        requests_per_second: Another limit than the document's for the batch cancel, or a mapping by operation id.
-        tries: How often a request is sent at the most, the first time included; only what is safe to repeat is
-            repeated, and only where the failure may pass.
-        demo: Trade on the demo account; needs a demo key. `None` heeds the variable BITGET_DEMO.
+            without limit.
+        max_retries: How often a request may be repeated. Only what is safe to repeat is repeated, and only if the error
+            may be temporary.
+        rate_limit_store: Where the budget is kept; by default, all clients of the process with this origin and key
+            share one in memory.
+        requests_per_second: A limit other than the document's: a number for the batch cancel, or a mapping by operation
+            id.
+        demo: Whether to trade on the demo account; needs a demo key. `None` reads the variable BITGET_DEMO.
         channel_api_code: A broker's code, sent as X-CHANNEL-API-CODE.
         locale: The language of the exchange's messages.
-        verify: As httpx takes it.
-        proxy: The address of a proxy; those of the environment are not used.
-        transport: Sends in place of httpx's own transports, for tests.
+        verify: As in httpx.
+        proxy: The URL of a proxy; the environment's proxies are not used.
+        transport: Sends instead of httpx's own transports; for tests.
 
     Raises:
-        OriginError: `base_url` is not an origin that may see a signature.
-        ValueError: A limit that is below one request a period, or for an operation that the document lacks; a
-            BITGET_DEMO that is neither yes nor no; a header's value that no header can carry.
+        OriginError: `base_url` is not an origin that may receive a signature.
+        ValueError: A limit is below one request a period, or is for an operation that the document does not have;
+            BITGET_DEMO is neither true nor false; or the value of a header contains characters that HTTP does not allow.
 
     """
-    origin = _checked(base_url)
-    headers = {"Content-Type": "application/json", "locale": locale}
-    if channel_api_code is not None:
-        headers["X-CHANNEL-API-CODE"] = channel_api_code
-    if demo or (demo is None and _demo_variable()):
-        headers["paptrading"] = "1"
-    for name, value in headers.items():
-        if not (value.strip() and value.isascii() and value.isprintable()):
-            raise ValueError(f"{name}: {value!r} cannot stand in a header; give printable ASCII text")
+    origin = _parse_origin(base_url)
+    limits = _rate_limits(requests_per_second)
+    # Loopback without TLS needs no certificates.
+    send = SendTransport(verify=verify if origin.scheme == "https" else False, proxy=proxy, transport=transport)
     account = hashlib.sha256(credentials.api_key.encode()).hexdigest()[:32]
-    # Two origins are two exchanges, live and sandbox; whoever names a store says that they are one.
-    shared_by = f"{origin} {account}" if slots is None else account
-
-    limits = _limits(requests_per_second)
+    # Two origins are two exchanges, live and sandbox. With an explicit store, the caller says that they are one.
+    account_budget = f"{origin} {account}" if rate_limit_store is None else account
 
     def budget(operation: Operation) -> str:
-        counted_by = shared_by if operation.rate_limit.scope == "UID" else f"{origin} IP"
+        counted_by = account_budget if operation.rate_limit.scope == "UID" else f"{origin} IP"
         return f"{counted_by} {operation.operation_id}"
 
-    chain = Consistency(
-        Retry(
-            Refusals(
-                Limit(
-                    Signing(
-                        # A loopback that is spoken to in plain text needs no certificates.
-                        Wire(verify=verify if origin.scheme == "https" else False, proxy=proxy, transport=transport),
-                        credentials=credentials,
-                        origin=origin,
-                        headers=headers,
-                    ),
-                    slots=_process_slots if slots is None else slots,
-                    budget=budget,
-                    limits=limits,
-                )
-            ),
-            tries=tries,
-        )
+    chain = build_chain(
+        send,
+        credentials=credentials,
+        origin=origin,
+        headers=_headers(locale=locale, demo=demo, channel_api_code=channel_api_code),
+        max_retries=max_retries,
+        store=_process_store if rate_limit_store is None else rate_limit_store,
+        budget=budget,
+        limits=limits,
     )
     return SpotClient(
         base_url=str(origin),
         timeout=httpx.Timeout(timeout),
         raise_on_unexpected_status=True,
         httpx_args={"transport": chain},
+        chain=chain,
+        limits=limits,
     )
 
 
-def limit_of(client: Client, operation: Operation) -> RateLimit:
-    """
-    Tell the limit that a client keeps.
-
-    Raises:
-        TypeError: The client was not made by `connect`.
-
-    """
-    link: object = client._httpx_args.get("transport")  # noqa: SLF001 - where connect has put it
-    while isinstance(link, Link):
-        if isinstance(link, Limit):
-            return link.limits[operation.operation_id]
-        link = link.following
-    raise TypeError("this client neither signs nor limits: make one with bitget_spot.connect")
-
-
+@define
 class SpotClient(Client):
-    """The generated client, which can be entered again and by several event loops at once."""
+    """The generated client over the middleware chain; it can be entered again, and by several event loops at once."""
 
-    __slots__ = ()
+    _chain: Middleware = field(kw_only=True, repr=False, eq=False)
+    _limits: Mapping[str, RateLimit] = field(kw_only=True, repr=False, eq=False)
+
+    def rate_limit(self, operation: Operation) -> RateLimit:
+        """Return the limit that this client keeps for an operation."""
+        return self._limits[operation.operation_id]
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *args: object) -> None:
-        self._httpx_args["transport"].close()
+        self._chain.close()
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *args: object) -> None:
-        await self._httpx_args["transport"].aclose()
+        await self._chain.aclose()
 
 
-def _checked(base_url: str) -> httpx.URL:
+def require_spot_client(client: Client) -> SpotClient:
+    """
+    Return a client that `connect` made.
+
+    Raises:
+        TypeError: It is a plain generated client.
+
+    """
+    if not isinstance(client, SpotClient):
+        raise TypeError("client: this one neither signs nor limits; make one with bitget_spot.connect")
+    return client
+
+
+def demo_from_env() -> bool:
+    """
+    Return what BITGET_DEMO says; false if it is not set.
+
+    Raises:
+        ValueError: It is neither true nor false.
+
+    """
+    value = os.environ.get("BITGET_DEMO", "")
+    demo = BOOLEAN_VALUES.get(value.strip().lower())
+    if demo is None:
+        raise ValueError(f"BITGET_DEMO: {value!r} is not valid; set it to 1 for demo trading, to 0 for live trading")
+    return demo
+
+
+def _parse_origin(base_url: str) -> httpx.URL:
     try:
         url = httpx.URL(base_url)
     except httpx.InvalidURL:
         url = httpx.URL()
-    # httpx takes any number for a port, and the system would take what is left of it modulo 65536.
-    if url.scheme not in ("http", "https") or not url.host or not 0 < (1 if url.port is None else url.port) < 2**16:
-        raise OriginError(f"base_url is no address of an exchange: give it as in {SERVER_URL}")
+    if url.scheme not in ("http", "https") or not url.host or not _is_valid_port(url.port):
+        raise OriginError(f"base_url: not a valid origin; expected something like {SERVER_URL}")
     if url.path != "/" or url.query or url.fragment or url.userinfo:
-        raise OriginError(f"base_url: give scheme, host and port alone, as in {SERVER_URL}")
+        raise OriginError(f"base_url: give scheme, host and port only, as in {SERVER_URL}")
     if url.scheme == "http" and not _is_loopback(url.host):
-        raise OriginError(f"http://{url.host} would carry the passphrase in the clear: use https")
+        raise OriginError(f"base_url: http://{url.host} would send the passphrase in plain text; use https")
     return url
 
 
-def _demo_variable() -> bool:
-    told = os.environ.get("BITGET_DEMO", "")
-    if told.strip().lower() not in SAID:
-        raise ValueError(f"BITGET_DEMO is {told!r}: set it to 1 for demo trading, to 0 for live trading")
-    return SAID[told.strip().lower()]
+def _is_valid_port(port: int | None) -> bool:
+    # httpx accepts any number, and the system would use it modulo 65536.
+    return port is None or 0 < port <= MAX_PORT
 
 
 def _is_loopback(host: str) -> bool:
@@ -200,16 +195,31 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _limits(given: float | Mapping[str, float] | None) -> dict[str, RateLimit]:
+def _headers(*, locale: str, demo: bool | None, channel_api_code: str | None) -> dict[str, str]:
+    headers = {"Content-Type": "application/json", "locale": locale}
+    if channel_api_code is not None:
+        headers["X-CHANNEL-API-CODE"] = channel_api_code
+    if demo or (demo is None and demo_from_env()):
+        headers["paptrading"] = "1"
+    for name, value in headers.items():
+        if not (value.strip() and value.isascii() and value.isprintable()):
+            raise ValueError(f"{name}: {value!r} is not a valid header value; use printable ASCII text")
+    return headers
+
+
+def _rate_limits(requests_per_second: float | Mapping[str, float] | None) -> dict[str, RateLimit]:
     limits = {operation.operation_id: operation.rate_limit for operation in OPERATIONS.values()}
-    if given is None:
+    if requests_per_second is None:
         return limits
-    numbers = given if isinstance(given, Mapping) else {BATCH_CANCEL_ORDERS.operation_id: given}
-    for name, number in numbers.items():
+    if isinstance(requests_per_second, Mapping):
+        rates = requests_per_second
+    else:
+        rates = {BATCH_CANCEL_ORDERS.operation_id: requests_per_second}
+    for name, rate in rates.items():
         if name not in limits:
-            raise ValueError(f"requests_per_second: no operation {name!r}; there are {', '.join(limits)}")
-        requests = number * limits[name].period_seconds
+            raise ValueError(f"requests_per_second: {name!r} is not an operation; use one of {', '.join(limits)}")
+        requests = rate * limits[name].period_seconds
         if not 1 <= requests < float("inf"):
-            raise ValueError(f"requests_per_second: {number!r} for {name}; give at least one in a period")
+            raise ValueError(f"requests_per_second: {rate!r} for {name} is not valid; allow at least one in a period")
         limits[name] = evolve(limits[name], requests=int(requests))
     return limits

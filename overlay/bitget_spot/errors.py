@@ -1,26 +1,26 @@
 """
-What can go wrong, and which code of the exchange means what.
+The exceptions, and which of them each code of the exchange stands for.
 
     BitgetError
-    ├── CredentialsError         (ValueError)  a key, secret or passphrase that is missing or cannot be sent
-    ├── OriginError              (ValueError)  an address that must not see a signature
-    ├── InvalidBatchError        (ValueError)  a batch the exchange would refuse or half-fail; nothing was sent
+    ├── CredentialsError         (ValueError)    a key, secret or passphrase is missing or cannot be sent
+    ├── OriginError              (ValueError)    an origin that must not receive a signature
+    ├── InvalidBatchError        (ValueError)    an inconsistent batch; nothing was sent
     ├── DeadlineExceeded         (TimeoutError)  the deadline of a run has passed
-    ├── OrdersNotCancelledError  some orders of a run are neither accepted nor gone
-    ├── UnreadableAnswerError    HTML, an empty body, a broken envelope: what the exchange did is not known
-    └── ApiError                 the exchange refused, and said why in `code`
-        ├── AuthenticationError      key, passphrase or signature
-        ├── ClockError               the timestamp
-        ├── PermissionDeniedError    what the key, the address or the account may not do
-        ├── WrongEnvironmentError    a unified account (40085), demo and live mixed up (40099)
-        ├── InvalidParameterError    the request itself
-        ├── OrderNotFoundError       filled, cancelled earlier, or never there: the code does not say which
-        ├── OrderStateError          the order's state forbids the cancel
-        ├── MarketStateError         the market's state forbids it
-        ├── RateLimitedError         too many requests
-        └── SystemBusyError          worth another try
+    ├── OrdersNotCancelledError                  some orders of a run are neither accepted nor gone
+    ├── InvalidResponseError                     HTML, an empty body, a broken envelope: the result is not known
+    └── ApiError                                 the exchange refused the request; `code` is the reason
+        ├── AuthenticationError                  key, passphrase or signature
+        ├── ClockError                           the timestamp
+        ├── PermissionDeniedError                what the key, the IP address or the account may not do
+        ├── WrongEnvironmentError                a unified account (40085), demo and live mixed up (40099)
+        ├── InvalidParameterError                the request itself
+        ├── OrderNotFoundError                   filled, cancelled earlier or never there; the code does not say which
+        ├── OrderStateError                      the order's state forbids the cancel
+        ├── MarketStateError                     the market's state forbids the cancel
+        ├── RateLimitedError                     too many requests
+        └── SystemBusyError                      the exchange is busy; a retry may help
 
-Trouble on the wire stays `httpx.TransportError`. Every exception here pickles, and none holds a secret.
+Network errors are `httpx.TransportError`. Every exception here can be pickled, and none contains a secret.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ if TYPE_CHECKING:
 
 class BitgetError(Exception):
     """
-    The root of everything this package raises on its own account.
+    The base class of all exceptions of this package.
 
     Attributes:
-        report: What became of every order, where the exception has ended a run of `cancel_orders`.
+        report: The outcome of every order, if the exception has ended a run; `report_of` reads it from any exception.
 
     """
 
@@ -48,11 +48,11 @@ class BitgetError(Exception):
 
 
 class CredentialsError(BitgetError, ValueError):
-    """A credential is missing or cannot be sent; the message names it and never shows it."""
+    """A credential is missing or cannot be sent. The message names it and never shows it."""
 
 
 class OriginError(BitgetError, ValueError):
-    """A request to anything but the configured origin, or to an origin that must not see a signature."""
+    """A request to an origin other than the configured one, or an origin that must not receive a signature."""
 
 
 @frozen
@@ -62,7 +62,7 @@ class Violation:
 
     Attributes:
         place: Where, in the words of the request body: `orderList[3]`, `batchMode`.
-        problem: What is wrong there, and the remedy.
+        problem: What is wrong there, and what to do.
 
     """
 
@@ -75,7 +75,7 @@ class Violation:
 
 class InvalidBatchError(BitgetError, ValueError):
     """
-    A batch that the exchange would refuse or fail in part; no byte of it was sent.
+    A batch that the exchange would refuse or execute only in part; nothing was sent.
 
     Attributes:
         violations: Everything that is wrong with it, each with its place.
@@ -90,12 +90,12 @@ class InvalidBatchError(BitgetError, ValueError):
         return "nothing was sent:\n" + "\n".join(f"  {violation}" for violation in self.violations)
 
 
-class DeadlineExceeded(BitgetError, TimeoutError):  # noqa: N818 - as gRPC and google-cloud name it
-    """The deadline passed before every order was settled; `report` tells which are."""
+class DeadlineExceeded(BitgetError, TimeoutError):  # noqa: N818 - the name in gRPC and google-cloud
+    """The deadline passed before every order had its outcome; `report` has the outcomes so far."""
 
 
 class OrdersNotCancelledError(BitgetError):
-    """Some orders are rejected, unknown or were not sent; `report` tells which, and why."""
+    """Some orders are rejected, unknown or were not sent; `report` says which, and why."""
 
     def __init__(self, report: Report) -> None:
         super().__init__(report)
@@ -105,14 +105,14 @@ class OrdersNotCancelledError(BitgetError):
         return str(self.report)
 
 
-class UnreadableAnswerError(BitgetError):
+class InvalidResponseError(BitgetError):
     """
-    An answer that is not the exchange's envelope, whatever its status; what the exchange did is not known.
+    A response that is not the exchange's envelope, on any HTTP status; it is not known what the exchange did.
 
     Attributes:
-        http_status: The status of the answer.
+        http_status: The HTTP status of the response.
         problem: What is wrong with it.
-        body: The beginning of its text, for a report to the exchange.
+        body: The beginning of its body as text, for a report to the exchange.
 
     """
 
@@ -128,13 +128,13 @@ class UnreadableAnswerError(BitgetError):
 
 class ApiError(BitgetError):
     """
-    A refusal by the exchange.
+    An error response of the exchange.
 
     Attributes:
         code: The exchange's code, as text. Compare this, never the message.
-        message: The exchange's words, in the language of the request's `locale`.
-        http_status: The status of the answer.
-        request_time: The exchange's clock in milliseconds since the epoch, where the answer tells it.
+        message: The exchange's message, in the language of the request's `locale`.
+        http_status: The HTTP status of the response.
+        request_time: The exchange's clock in milliseconds since the epoch, if the response has it.
 
     """
 
@@ -154,42 +154,42 @@ class AuthenticationError(ApiError):
 
 
 class ClockError(ApiError):
-    """The timestamp is malformed or too far from the exchange's clock."""
+    """The timestamp is malformed, or too far from the exchange's clock."""
 
 
 class PermissionDeniedError(ApiError):
-    """The key, its address or the account may not do this."""
+    """The key, its IP address or the account may not do this."""
 
 
 class WrongEnvironmentError(ApiError):
-    """The account is of another kind (40085: unified; 40099: demo and live mixed up)."""
+    """The account is of another type (40085: unified), or demo and live trading are mixed up (40099)."""
 
 
 class InvalidParameterError(ApiError):
-    """The exchange takes exception to the request itself."""
+    """The request itself is not valid."""
 
 
 class OrderNotFoundError(ApiError):
-    """The order is filled, was cancelled earlier, or was never there; the code does not say which."""
+    """The order is filled, was cancelled earlier or never existed; the code does not say which."""
 
 
 class OrderStateError(ApiError):
-    """The order is there, and its state or type forbids the cancel."""
+    """The order exists, and its state or type forbids the cancel."""
 
 
 class MarketStateError(ApiError):
-    """The trading pair's state forbids it."""
+    """The state of the trading pair forbids the cancel."""
 
 
 class RateLimitedError(ApiError):
-    """Too many requests for the account or the address."""
+    """Too many requests from the account or the IP address."""
 
 
 class SystemBusyError(ApiError):
-    """The exchange is busy or being released: worth another try."""
+    """The exchange is busy or being updated; a retry may help."""
 
 
-_BY_CLASS: Final = {
+_CLASSES: Final = {
     "credentials": AuthenticationError,
     "clock": ClockError,
     "permission": PermissionDeniedError,
@@ -200,12 +200,12 @@ _BY_CLASS: Final = {
     "market-state": MarketStateError,
     "rate-limit": RateLimitedError,
     "system-busy": SystemBusyError,
-    # Nobody knows whether it will pass; what is certain is that the request was not taken.
+    # It may be temporary or final; the request was not executed in either case.
     "ambiguous": InvalidParameterError,
 }
-_BY_CODE: Final = {code: _BY_CLASS[name] for name, codes in ERROR_CODES.items() for code in codes}
+_CLASS_BY_CODE: Final = {code: _CLASSES[name] for name, codes in ERROR_CODES.items() for code in codes}
 
 
 def error_class(code: str) -> type[ApiError]:
-    """Tell which exception a code of the exchange stands for; `ApiError` itself for one not known."""
-    return _BY_CODE.get(code, ApiError)
+    """Return the exception that a code of the exchange stands for; `ApiError` itself if the code is not known."""
+    return _CLASS_BY_CODE.get(code, ApiError)

@@ -1,8 +1,10 @@
 """
-The exchange's clock, asked for by itself: one call of the public time.
+The exchange's clock, and the round trip to it.
 
-Nothing needs it. Every answer tells the exchange's clock, and the signer heeds it; this call is for those who want to
-see how far apart the clocks are and how long the line is, and it leaves an open connection behind.
+    reading = server_time.sync(client=client)
+
+Signing does not need it: every response has the exchange's clock, and requests are stamped by it. Use it to see how far
+apart the clocks are and how long a round trip takes. It leaves an open connection behind.
 """
 
 from __future__ import annotations
@@ -12,21 +14,22 @@ import time
 import httpx
 from attrs import frozen
 
-from bitget_spot._middleware.responses import excerpt
-from bitget_spot.client import limit_of
-from bitget_spot.errors import UnreadableAnswerError
+from bitget_spot._middleware.responses import invalid_response
+from bitget_spot.client import require_spot_client
 from bitget_spot_api import Client
 from bitget_spot_api.operations import GET_SERVER_TIME
+
+__all__ = ["ClockReading", "asyncio", "sync"]
 
 
 @frozen
 class ClockReading:
     """
-    What one call of the public time has told.
+    The result of one request for the exchange's clock.
 
     Attributes:
-        offset: The exchange's clock less this machine's, in seconds; uncertain by half the round trip.
-        round_trip: Seconds from sending to answer, the opening of a connection included where one had to be opened.
+        offset: The exchange's clock less this machine's, in seconds; accurate to half the round trip.
+        round_trip: Seconds from sending to the response, including the time to open a connection if none was open.
 
     """
 
@@ -34,32 +37,46 @@ class ClockReading:
     round_trip: float
 
 
-def read_clock(client: Client) -> ClockReading:
+def sync(*, client: Client) -> ClockReading:
     """
-    Ask for the exchange's clock from this thread.
+    Read the exchange's clock from this thread.
 
     Args:
         client: A client made by `connect`.
 
     Raises:
         httpx.TransportError: The exchange cannot be reached.
-        BitgetError: It does not tell its clock.
+        BitgetError: The response does not have the exchange's clock.
 
     """
-    limit_of(client, GET_SERVER_TIME)
-    return _reading(client.get_httpx_client().get(GET_SERVER_TIME.path), time.time())
+    response = require_spot_client(client).get_httpx_client().get(GET_SERVER_TIME.path)
+    return _reading(response, time.time())
 
 
-async def read_clock_asyncio(client: Client) -> ClockReading:
-    """Ask for the exchange's clock from this task; in all else as `read_clock`."""
-    limit_of(client, GET_SERVER_TIME)
-    return _reading(await client.get_async_httpx_client().get(GET_SERVER_TIME.path), time.time())
+async def asyncio(*, client: Client) -> ClockReading:
+    """
+    Read the exchange's clock from this task.
+
+    Args:
+        client: A client made by `connect`.
+
+    Raises:
+        httpx.TransportError: The exchange cannot be reached.
+        BitgetError: The response does not have the exchange's clock.
+
+    """
+    response = await require_spot_client(client).get_async_httpx_client().get(GET_SERVER_TIME.path)
+    return _reading(response, time.time())
 
 
-def _reading(response: httpx.Response, received: float) -> ClockReading:
+def _reading(response: httpx.Response, received_at: float) -> ClockReading:
     round_trip = response.elapsed.total_seconds()
     try:
         server = int(response.json()["data"]["serverTime"]) / 1000
     except (KeyError, TypeError, ValueError, OverflowError):
-        raise UnreadableAnswerError(response.status_code, "an answer without the time", excerpt(response)) from None
-    return ClockReading(server - (received - round_trip / 2), round_trip)
+        raise invalid_response(response, "a response without serverTime") from None
+    return ClockReading(server - (received_at - round_trip / 2), round_trip)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -33,9 +33,10 @@ import httpx
 from attrs import Factory, evolve, frozen
 
 from bitget_spot import Credentials, Status, cancel_orders, connect
-from bitget_spot._middleware.base import Do, Flow, Link
-from bitget_spot._middleware.send import Wire
-from bitget_spot.rate_limit import MemorySlots
+from bitget_spot._concurrency import Effect
+from bitget_spot._middleware.base import Flow, Middleware
+from bitget_spot._middleware.send import SendTransport
+from bitget_spot.rate_limit import MemoryStore
 from bitget_spot_api import Client
 from bitget_spot_api.api.trade import batch_cancel_orders
 from bitget_spot_api.models import BatchCancelOrdersRequest, BatchCancelOrdersResponse, OrderRef
@@ -167,16 +168,16 @@ async def serve(line: str, seed: str) -> None:
 # The rivals: limiters as one finds them, under the same generated function and over the same wire.
 
 
-def pause(seconds: float) -> Do:
+def pause(seconds: float) -> Effect:
     """Wait, in both manners."""
-    return Do(lambda: time.sleep(seconds), lambda: asyncio.sleep(seconds))
+    return Effect(lambda: time.sleep(seconds), lambda: asyncio.sleep(seconds))
 
 
-class Rival(Link):
+class Rival(Middleware):
     """Asks for leave before each sending, and sends again what was refused."""
 
     def __init__(self) -> None:
-        super().__init__(Wire(verify=False))
+        super().__init__(SendTransport(verify=False))
         self.lock = threading.Lock()
 
     def flow(self, request: httpx.Request) -> Flow:
@@ -341,7 +342,9 @@ def perform(run: Run, origin: str) -> float:
     """Cancel the orders, and tell how many seconds it took."""
     orders = [OrderRef(order_id=str(10**18 + index)) for index in range(run.calls * BATCH)]
     if run.policy == OURS:
-        client = connect(Credentials("a-key", "a-secret", "a-passphrase"), base_url=origin, slots=MemorySlots())
+        client = connect(
+            Credentials("a-key", "a-secret", "a-passphrase"), base_url=origin, rate_limit_store=MemoryStore()
+        )
     else:
         client = Client(base_url=origin, httpx_args={"transport": RIVALS[run.policy]()})
     return asyncio.run(in_tasks(client, run, orders)) if run.manner == "tasks" else in_threads(client, run, orders)

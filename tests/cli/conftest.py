@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 import pytest
 from attrs import frozen
-from surroundings import forget_variables, point_to
+from environment import clear_variables, set_variables
 
 from bitget_spot.__main__ import main
 from bitget_spot.sandbox import Sandbox
@@ -43,7 +43,7 @@ Cli: TypeAlias = Callable[..., Ended]
 @pytest.fixture(autouse=True)
 def clean(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Nothing of the environment's own, and the signals as they were."""
-    forget_variables(monkeypatch)
+    clear_variables(monkeypatch)
     for name in ("COLUMNS", "NO_COLOR", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
     before = signal.getsignal(signal.SIGTERM)
@@ -58,7 +58,7 @@ def start(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Sandbox]]:
 
         def one(**options: Any) -> Sandbox:
             sandbox = stack.enter_context(Sandbox(**options))
-            point_to(sandbox, monkeypatch)
+            set_variables(sandbox, monkeypatch)
             return sandbox
 
         yield one

@@ -12,31 +12,31 @@ from bitget_spot import (
     Confirmed,
     DeadlineExceeded,
     InvalidParameterError,
+    InvalidResponseError,
     Outcome,
     PermissionDeniedError,
     Report,
     Status,
     SystemBusyError,
-    UnreadableAnswerError,
     WrongEnvironmentError,
 )
 from bitget_spot._cli.advice import (
-    FOR_CONFIRMED,
+    ADVICE_BY_CONFIRMATION,
     Exit,
     Terminated,
     advice,
-    described,
-    exit_of_error,
+    advice_for_code,
+    describe,
     exit_status,
+    exit_status_of_error,
     is_done,
-    remedy_for_code,
 )
 from bitget_spot._cli.orders import BadInputError
 from bitget_spot_api.models import OrderRef
 from bitget_spot_api.operations import ERROR_CODES
 
 ORDER = OrderRef(order_id="1")
-ACCEPTED = Outcome(ORDER, Status.ACCEPTED, tries=1)
+ACCEPTED = Outcome(ORDER, Status.ACCEPTED, max_retries=0)
 GONE = Outcome(ORDER, Status.GONE, "43001", "The order is not open", 1)
 REJECTED = Outcome(ORDER, Status.REJECTED, "45055", "current status", 1)
 UNKNOWN = Outcome(ORDER, Status.UNKNOWN, None, "ReadTimeout: timed out", 6)
@@ -47,7 +47,7 @@ UNREACHED = Outcome(ORDER, Status.NOT_SENT, None, "ConnectError: refused", 6)
 
 def confirmed(outcome: Outcome, what: Confirmed | None) -> Outcome:
     """The outcome after asking."""
-    return Outcome(outcome.order, outcome.status, outcome.code, outcome.message, outcome.tries, what)
+    return Outcome(outcome.order, outcome.status, outcome.code, outcome.message, outcome.attempts, what)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def confirmed(outcome: Outcome, what: Confirmed | None) -> Outcome:
         ([UNREACHED, ACCEPTED], None, False, 1),
         ([UNREACHED, REJECTED], None, False, 1),
         ([], httpx.ConnectError("no"), True, 4),
-        ([], UnreadableAnswerError(502, "HTML"), True, 4),
+        ([], InvalidResponseError(502, "HTML"), True, 4),
         ([], InvalidParameterError("40034"), True, 2),
         ([], BadInputError("no"), False, 2),
         ([], ClockError("40008"), True, 3),
@@ -125,21 +125,21 @@ def test_what_to_do_about_an_order(outcome: Outcome, asked: bool, told: str) -> 
 
 def test_everything_that_can_be_confirmed_has_its_advice() -> None:
     """No answer of the exchange is without a word on what to do."""
-    assert set(Confirmed) < set(FOR_CONFIRMED)
+    assert set(Confirmed) < set(ADVICE_BY_CONFIRMATION)
 
 
 @pytest.mark.parametrize("code", ["40037", "40012", "40009", "40008", "40085", "40099", "40018", "40014"])
 def test_the_codes_that_stop_a_trader_have_a_remedy_of_their_own(code: str) -> None:
     """Each differs from what its class would say, unless the class is as plain."""
-    others = {remedy_for_code(other) for other in ("40001", "40013", "40081") if other != code}
-    assert remedy_for_code(code)
-    assert remedy_for_code(code) not in others
+    others = {advice_for_code(other) for other in ("40001", "40013", "40081") if other != code}
+    assert advice_for_code(code)
+    assert advice_for_code(code) not in others
 
 
 @pytest.mark.parametrize("name", sorted(ERROR_CODES))
 def test_every_class_of_codes_has_a_remedy(name: str) -> None:
     """What the document classifies has a remedy; what is gone needs none."""
-    assert all(bool(remedy_for_code(code)) is (name != "gone") for code in ERROR_CODES[name])
+    assert all(bool(advice_for_code(code)) is (name != "gone") for code in ERROR_CODES[name])
 
 
 @pytest.mark.parametrize(
@@ -152,8 +152,8 @@ def test_every_class_of_codes_has_a_remedy(name: str) -> None:
         (PermissionDeniedError("40018", "Invalid IP"), "the exchange refused: 40018: Invalid IP (HTTP 400)", "address"),
         (httpx.ConnectError(""), "no answer of the exchange: ConnectError", "network"),
         (
-            UnreadableAnswerError(502, "HTML"),
-            "no answer of the exchange: UnreadableAnswerError: HTTP 502: HTML",
+            InvalidResponseError(502, "HTML"),
+            "no answer of the exchange: InvalidResponseError: HTTP 502: HTML",
             "netw",
         ),
         (BitgetError("so"), "so", None),
@@ -161,7 +161,7 @@ def test_every_class_of_codes_has_a_remedy(name: str) -> None:
 )
 def test_what_has_ended_a_command(error: BaseException, told: str, remedy: str | None) -> None:
     """What happened, and what to do."""
-    text, todo = described(error)
+    text, todo = describe(error)
     assert text == told
     assert (todo is None) is (remedy is None)
     assert (remedy or "") in (todo or "")
@@ -171,7 +171,7 @@ def test_an_error_that_nobody_has_foreseen_tells_no_more_than_its_kind_and_place
     """Its message may hold a secret."""
     with pytest.raises(RuntimeError) as caught:
         raise RuntimeError("hunter2")
-    text, _ = described(caught.value)
+    text, _ = describe(caught.value)
     assert text.startswith("unexpected RuntimeError at test_cli_advice.py:")
     assert "hunter2" not in text
 
@@ -180,4 +180,4 @@ def test_done_means_settled_or_known_to_be_cancelled() -> None:
     """An order that was rejected, and is found cancelled, needs nobody."""
     assert is_done(confirmed(REJECTED, Confirmed.CANCELLED), asked=True)
     assert not is_done(REJECTED, asked=True)
-    assert exit_of_error(BitgetError()) is Exit.SOME
+    assert exit_status_of_error(BitgetError()) is Exit.SOME

@@ -11,10 +11,11 @@ from typing import Any, Final, NoReturn
 
 import pytest
 
-from bitget_spot import ClockReading, Outcome, Report, Status, cancel_orders, errors
+from bitget_spot.server_time import ClockReading
+from bitget_spot import Outcome, Report, Status, cancel_orders, errors
 from bitget_spot import __main__ as entry
 from bitget_spot._cli import app, check
-from bitget_spot.rate_limit import RedisSlots, SQLiteSlots
+from bitget_spot.rate_limit import RedisStore, SQLiteStore
 from bitget_spot.sandbox import Sandbox
 from bitget_spot.sandbox import __main__ as sandbox_command
 
@@ -102,7 +103,7 @@ def test_confirming(cli: Cli, exchange: Sandbox) -> None:
         (["code=40085"], 3, "unified account"),
         (["code=40008"] * 2, 3, "set this machine's clock right"),
         (["code=45055"], 1, "rejected, 45055: 1"),
-        (["html-502"] * 6, 4, "UnreadableAnswerError: HTTP 502"),
+        (["html-502"] * 6, 4, "InvalidResponseError: HTTP 502"),
         (["missing-lists"], 1, "the answer does not mention it"),
         (["drop-after"], 0, "gone, 43001"),
     ],
@@ -137,10 +138,10 @@ def test_an_exchange_that_cannot_be_reached(cli: Cli, exchange: Sandbox) -> None
         (["cancel", "--order-id", "1", "--batch-size", "0"], "batch_size is 0"),
         (["cancel", "--order-id", "1", "--deadline", "-1"], "deadline is -1.0"),
         (["cancel", "--order-id", "1", "--requests-per-second", "nan"], "give at least one in a period"),
-        (["cancel", "--order-id", "1", "--slots", "hunter2"], "--slots names no store: give memory, sqlite:PATH or"),
-        (["cancel", "--order-id", "1", "--slots", "sqlite:"], "--slots names no store"),
-        (["cancel", "--order-id", "1", "--slots", "sqlite:none/slots"], "unable to open database file"),
-        (["cancel", "--order-id", "1", "--slots", "redis:hunter2"], "this is no address of a server"),
+        (["cancel", "--order-id", "1", "--rate-limit-store", "hunter2"], "--rate-limit-store names no store: give memory, sqlite:PATH or"),
+        (["cancel", "--order-id", "1", "--rate-limit-store", "sqlite:"], "--rate-limit-store names no store"),
+        (["cancel", "--order-id", "1", "--rate-limit-store", "sqlite:none/slots"], "unable to open database file"),
+        (["cancel", "--order-id", "1", "--rate-limit-store", "redis:hunter2"], "this is no address of a server"),
         (["cancel", "--order-id", "1", "--base-url", "http://bitget.com"], "would carry the passphrase in the clear"),
         (["cancel", "--order-id", "1", "--base-url", "http://a:b:c"], "base_url is no address"),
         (["cancel-open", "--yes", "--symbol", ""], "symbols is ['']"),
@@ -249,7 +250,7 @@ def test_the_completion_of_a_shell(cli: Cli, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_shared_store(cli: Cli, exchange: Sandbox, tmp_path: Path) -> None:
     """The budget lies where the option says."""
-    ended = cli("cancel", "--order-id", next(iter(exchange.orders)), "--slots", f"sqlite:{tmp_path}/slots")
+    ended = cli("cancel", "--order-id", next(iter(exchange.orders)), "--rate-limit-store", f"sqlite:{tmp_path}/slots")
     assert ended.status == 0
     assert (tmp_path / "slots").exists()
 
@@ -258,10 +259,10 @@ def test_a_shared_store(cli: Cli, exchange: Sandbox, tmp_path: Path) -> None:
 def test_stores_by_their_names(url: str, tmp_path: Path) -> None:
     """A path is a SQLite file, an address a Redis."""
     with app.store_of(url) as store:
-        assert isinstance(store, RedisSlots)
+        assert isinstance(store, RedisStore)
         assert "hunter2" not in repr(store)
     with app.store_of(f"sqlite:{tmp_path}/slots") as store:
-        assert isinstance(store, SQLiteSlots)
+        assert isinstance(store, SQLiteStore)
 
 
 def test_the_kill_switch(cli: Cli, exchange: Sandbox) -> None:
@@ -444,7 +445,7 @@ def test_ctrl_c_with_a_report(cli: Cli, exchange: Sandbox, monkeypatch: pytest.M
 
     def interrupted(**given: Any) -> NoReturn:
         error = KeyboardInterrupt()
-        vars(error)["report"] = Report(tuple(Outcome(order, Status.NOT_SENT) for order in given["orders"]))
+        report_of(error) = Report(tuple(Outcome(order, Status.NOT_SENT) for order in given["orders"]))
         raise error
 
     monkeypatch.setattr(cancel_orders, "sync", interrupted)

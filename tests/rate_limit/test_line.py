@@ -8,9 +8,8 @@ from collections.abc import Callable, Generator, Iterator
 
 import pytest
 
-from bitget_spot._concurrency import Bell
-from bitget_spot._middleware.base import Do
-from bitget_spot.rate_limit.queue import Line
+from bitget_spot._concurrency import Effect, Waiter
+from bitget_spot.rate_limit.queue import WaitQueue
 
 LONG = 30.0
 """Seconds that only a broken line lets pass."""
@@ -25,7 +24,7 @@ def thread(work: Callable[[], None]) -> threading.Thread:
     return started
 
 
-def stand(line: Line, bell: Bell, serve: Callable[[], None]) -> Generator[Do, None, None]:
+def stand(line: WaitQueue, bell: Waiter, serve: Callable[[], None]) -> Generator[Effect, None, None]:
     """Wait for one's turn, be served, and leave, in the manner of the link."""
     try:
         while not line.is_first(bell):
@@ -35,14 +34,14 @@ def stand(line: Line, bell: Bell, serve: Callable[[], None]) -> Generator[Do, No
         line.leave(bell)
 
 
-def in_thread(flow: Generator[Do, None, None]) -> None:
+def in_thread(flow: Generator[Effect, None, None]) -> None:
     """Run a flow in the manner of threads."""
     with contextlib.closing(flow):
         for do in flow:
             do.sync()
 
 
-async def in_task(flow: Generator[Do, None, None]) -> None:
+async def in_task(flow: Generator[Effect, None, None]) -> None:
     """Run a flow in the manner of tasks."""
     with contextlib.closing(flow):
         for do in flow:
@@ -74,7 +73,7 @@ def loops() -> Iterator[list[asyncio.AbstractEventLoop]]:
 
 def test_first_come_first_served(loops: list[asyncio.AbstractEventLoop]) -> None:
     """Threads, tasks of one loop and tasks of another are served in the order in which they joined, one at a time."""
-    line = Line()
+    line = WaitQueue()
     mine = line.join()
     bells = [line.join() for _ in range(12)]
     served: list[int] = []
@@ -106,7 +105,7 @@ def test_first_come_first_served(loops: list[asyncio.AbstractEventLoop]) -> None
 
 def test_who_is_first() -> None:
     """Only the first in the line is first, until it leaves."""
-    line = Line()
+    line = WaitQueue()
     first, second, third = line.join(), line.join(), line.join()
     assert [line.is_first(bell) for bell in (first, second, third)] == [True, False, False]
     line.leave(second)
@@ -115,15 +114,15 @@ def test_who_is_first() -> None:
     assert line.is_first(third)
 
 
-def promptly(do: Do) -> None:
-    """Do a step that must not wait, in a thread."""
+def promptly(do: Effect) -> None:
+    """Effect a step that must not wait, in a thread."""
     started = time.monotonic()
     do.sync()
     assert time.monotonic() - started < SOON
 
 
-def promptly_in_task(do: Do) -> None:
-    """Do a step that must not wait, in a task."""
+def promptly_in_task(do: Effect) -> None:
+    """Effect a step that must not wait, in a task."""
 
     async def main() -> None:
         async with asyncio.timeout(SOON):
@@ -136,17 +135,17 @@ both = pytest.mark.parametrize("wait", [promptly, promptly_in_task])
 
 
 @both
-def test_ring_before_the_wait(wait: Callable[[Do], None]) -> None:
+def test_ring_before_the_wait(wait: Callable[[Effect], None]) -> None:
     """A bell that was rung before its owner waits does not let it wait."""
-    bell = Bell()
+    bell = Waiter()
     bell.ring()
     wait(bell.wait(LONG))
 
 
 @both
-def test_leaving_wakes_the_next(wait: Callable[[Do], None]) -> None:
+def test_leaving_wakes_the_next(wait: Callable[[Effect], None]) -> None:
     """Who leaves wakes the next one, who may not have begun to wait."""
-    line = Line()
+    line = WaitQueue()
     first, second = line.join(), line.join()
     assert not line.is_first(second)
     line.leave(first)
@@ -155,26 +154,26 @@ def test_leaving_wakes_the_next(wait: Callable[[Do], None]) -> None:
 
 
 @both
-def test_ringing_the_line_wakes_the_first(wait: Callable[[Do], None]) -> None:
+def test_ringing_the_line_wakes_the_first(wait: Callable[[Effect], None]) -> None:
     """Ringing the line wakes the first one, served or not."""
-    line = Line()
+    line = WaitQueue()
     first = line.join()
     line.ring()
     wait(first.wait(LONG))
 
 
 @both
-def test_wait_ends_by_itself(wait: Callable[[Do], None]) -> None:
+def test_wait_ends_by_itself(wait: Callable[[Effect], None]) -> None:
     """Without a ring a wait ends when its time has passed, without an error."""
-    wait(Bell().wait(0.001))
-    wait(Bell().wait(0))
+    wait(Waiter().wait(0.001))
+    wait(Waiter().wait(0))
 
 
 @pytest.mark.parametrize("first", [promptly, promptly_in_task])
 @pytest.mark.parametrize("second", [promptly, promptly_in_task])
-def test_one_ring_is_one_waking(first: Callable[[Do], None], second: Callable[[Do], None]) -> None:
+def test_one_ring_is_one_waking(first: Callable[[Effect], None], second: Callable[[Effect], None]) -> None:
     """A ring ends one wait; the next wait needs another ring, or its time."""
-    bell = Bell()
+    bell = Waiter()
     bell.ring()
     first(bell.wait(LONG))
     started = time.monotonic()
@@ -186,7 +185,7 @@ def test_one_ring_is_one_waking(first: Callable[[Do], None], second: Callable[[D
 
 def test_ring_during_the_wait_of_a_thread() -> None:
     """A thread that waits is woken from another thread."""
-    bell = Bell()
+    bell = Waiter()
     waiting = thread(bell.wait(LONG).sync)
     bell.ring()
     waiting.join(SOON)
@@ -195,7 +194,7 @@ def test_ring_during_the_wait_of_a_thread() -> None:
 
 def test_ring_during_the_wait_of_a_task() -> None:
     """A task that waits is woken from another thread, and its loop goes on meanwhile."""
-    bell = Bell()
+    bell = Waiter()
 
     async def main() -> None:
         waiting = asyncio.create_task(in_task(iter_of(bell.wait(LONG))))
@@ -208,14 +207,14 @@ def test_ring_during_the_wait_of_a_task() -> None:
     asyncio.run(main())
 
 
-def iter_of(do: Do) -> Generator[Do, None, None]:
+def iter_of(do: Effect) -> Generator[Effect, None, None]:
     """Make a flow of one step."""
     yield do
 
 
 def test_ring_during_a_second_wait() -> None:
     """A task that waits again, be it in another loop, is woken there."""
-    bell = Bell()
+    bell = Waiter()
     promptly_in_task(bell.wait(0.001))
     about_to_wait = threading.Event()
 
@@ -231,14 +230,14 @@ def test_ring_during_a_second_wait() -> None:
     assert not waiting.is_alive()
 
 
-def abandon(bell: Bell) -> None:
+def abandon(bell: Waiter) -> None:
     """Wait in a loop that then ends without its owner's leaving the line."""
     promptly_in_task(bell.wait(0))
 
 
 def test_ended_loop_is_passed_over() -> None:
     """Those whose event loop has ended hold nobody up, however many stand in front."""
-    line = Line()
+    line = WaitQueue()
     ended = [line.join() for _ in range(3)]
     last = line.join()
     for bell in ended:
@@ -253,7 +252,7 @@ def test_ended_loop_is_passed_over() -> None:
 
 def test_ringing_an_ended_loop() -> None:
     """A bell whose loop has ended can be rung, to no effect and without an error."""
-    line = Line()
+    line = WaitQueue()
     bell = line.join()
     abandon(bell)
     bell.ring()
@@ -262,7 +261,7 @@ def test_ringing_an_ended_loop() -> None:
 
 def test_threads_are_never_abandoned() -> None:
     """Who waits in a thread, or has not begun to wait, is not passed over."""
-    bell = Bell()
+    bell = Waiter()
     assert not bell.abandoned
     bell.wait(0).sync()
     assert not bell.abandoned
@@ -270,7 +269,7 @@ def test_threads_are_never_abandoned() -> None:
 
 def test_ringing_an_empty_line() -> None:
     """A line in which nobody stands can be rung and left."""
-    line = Line()
+    line = WaitQueue()
     line.ring()
     bell = line.join()
     line.leave(bell)
@@ -282,7 +281,7 @@ def test_cancelled_task_gives_its_place_back() -> None:
     """A task that is cancelled while it waits, first or in the middle, leaves the line to those behind it."""
 
     async def main() -> None:
-        line = Line()
+        line = WaitQueue()
         bells = [line.join() for _ in range(4)]
         served: list[int] = []
         tasks = [
@@ -307,11 +306,11 @@ def test_cancelled_first_wakes_the_next() -> None:
     """The first one's cancellation wakes the second."""
 
     async def main() -> None:
-        line = Line()
+        line = WaitQueue()
         first, second = line.join(), line.join()
         served: list[str] = []
 
-        def queue_up() -> Generator[Do, None, None]:
+        def queue_up() -> Generator[Effect, None, None]:
             try:
                 yield first.wait(LONG)
             finally:
@@ -331,7 +330,7 @@ def test_cancelled_first_wakes_the_next() -> None:
 
 def test_whether_anybody_waits() -> None:
     """A line is empty until somebody joins, and again when the last has left."""
-    line = Line()
+    line = WaitQueue()
     assert line.is_empty() is True
     first, second = line.join(), line.join()
     assert line.is_empty() is False
@@ -343,9 +342,9 @@ def test_whether_anybody_waits() -> None:
 
 @both
 @pytest.mark.parametrize("stir", [lambda line, first: line.leave(first), lambda line, _: line.ring()])
-def test_waking_past_ended_loops(stir: Callable[[Line, Bell], None], wait: Callable[[Do], None]) -> None:
+def test_waking_past_ended_loops(stir: Callable[[WaitQueue, Waiter], None], wait: Callable[[Effect], None]) -> None:
     """Whoever leaves or rings wakes the first whose event loop still runs, not one whom nobody hears."""
-    line = Line()
+    line = WaitQueue()
     first, ended, living = line.join(), line.join(), line.join()
     for bell in (first, ended):
         abandon(bell)

@@ -10,13 +10,13 @@ import httpx
 import pytest
 
 from bitget_spot import OriginError
-from bitget_spot._concurrency import Bell
-from bitget_spot._middleware.base import Do, Transport
-from bitget_spot._middleware.context import TRAIL, Halted, Run, Trail
-from bitget_spot._middleware.rate_limit import UNBOUNDED, Limit, lease_of, never_left, settlement
+from bitget_spot._concurrency import Effect, Waiter
+from bitget_spot._middleware.base import Transport
+from bitget_spot._middleware.context import REQUEST_CONTEXT, CancelScope, RequestContext, RunStopped
+from bitget_spot._middleware.rate_limit import MAX_STEP_TIME, RateLimitMiddleware, lease_of, never_left, permit_release
 from bitget_spot._middleware.send import WATCH
-from bitget_spot.rate_limit import MemorySlots
-from bitget_spot.rate_limit.policy import HOLD, PERIOD_MARGIN, Fate, Settlement
+from bitget_spot.rate_limit import MemoryStore
+from bitget_spot.rate_limit.policy import IN_FLIGHT_GRACE, PERIOD_MARGIN, PermitRelease, RequestResult
 from bitget_spot_api.operations import BATCH_CANCEL_ORDERS, RateLimit
 
 LIMIT = RateLimit(2, 1.0, "UID")
@@ -32,7 +32,7 @@ class Clock:
     def __call__(self) -> float:
         return self.now
 
-    def pause(self, _: Bell, seconds: float) -> Do:
+    def pause(self, _: Waiter, seconds: float) -> Effect:
         """Wait by moving the clock."""
 
         def wait() -> None:
@@ -42,7 +42,7 @@ class Clock:
             wait()
             await asyncio.sleep(0)
 
-        return Do(wait, wait_in_task)
+        return Effect(wait, wait_in_task)
 
 
 class Wire(Transport):
@@ -63,14 +63,14 @@ class Wire(Transport):
         return self.handle_request(request)
 
 
-def limited(act: Callable[[httpx.Request], httpx.Response]) -> tuple[Limit, Wire, MemorySlots]:
+def limited(act: Callable[[httpx.Request], httpx.Response]) -> tuple[RateLimitMiddleware, Wire, MemoryStore]:
     """Make a link with two slots a second over a wire, all on one clock."""
     clock = Clock()
-    slots = MemorySlots(clock=clock)
+    slots = MemoryStore(clock=clock)
     wire = Wire(clock, act)
-    link = Limit(
+    link = RateLimitMiddleware(
         wire,
-        slots=slots,
+        rate_limit_store=slots,
         budget=lambda operation: operation.operation_id,
         limits={BATCH_CANCEL_ORDERS.operation_id: LIMIT},
         pause=clock.pause,
@@ -89,7 +89,7 @@ def success(_: httpx.Request) -> httpx.Response:
     return httpx.Response(200, content=SUCCESS)
 
 
-def free_at(slots: MemorySlots) -> float:
+def free_at(slots: MemoryStore) -> float:
     """Tell when the only occupied slot is free again."""
     ((_, at, _),) = slots._logs[BATCH_CANCEL_ORDERS.operation_id].slots.values()
     return at
@@ -141,7 +141,7 @@ def test_a_request_without_answer_keeps_its_slot() -> None:
     link, _, slots = limited(late)
     with pytest.raises(httpx.ReadTimeout):
         link.handle_request(request())
-    assert free_at(slots) == pytest.approx(100 + HOLD + LIMIT.period_seconds + PERIOD_MARGIN)
+    assert free_at(slots) == pytest.approx(100 + IN_FLIGHT_GRACE + LIMIT.period_seconds + PERIOD_MARGIN)
 
 
 def test_an_interrupted_request_keeps_its_slot() -> None:
@@ -186,7 +186,7 @@ def test_a_429_closes_every_slot() -> None:
 def test_a_cancelled_waiter_gives_its_place_back() -> None:
     """A task cancelled while it waits neither holds up the line nor loses a slot."""
     link, wire, slots = limited(success)
-    link._pause = Bell.wait
+    link._pause = Waiter.wait
 
     async def scene() -> None:
         for _ in range(2):
@@ -205,32 +205,35 @@ def test_a_cancelled_waiter_gives_its_place_back() -> None:
 
 @pytest.mark.parametrize(
     ("timeout", "lease"),
-    [({"connect": 5, "read": 10}, 15 + HOLD), ({"connect": 5, "read": None}, 5 + UNBOUNDED + HOLD)],
+    [
+        ({"connect": 5, "read": 10}, 15 + IN_FLIGHT_GRACE),
+        ({"connect": 5, "read": None}, 5 + MAX_STEP_TIME + IN_FLIGHT_GRACE),
+    ],
 )
 def test_the_lease_outlasts_the_request(timeout: dict[str, float | None], lease: float) -> None:
     """A slot that nobody settles is given back after the request's time-outs and the hold."""
     sent = httpx.Request("POST", "https://api.bitget.com", extensions={"timeout": timeout})
     assert lease_of(sent) == lease
-    assert lease_of(request()) == UNBOUNDED + HOLD
+    assert lease_of(request()) == MAX_STEP_TIME + IN_FLIGHT_GRACE
 
 
 @pytest.mark.parametrize(
     ("status", "content", "fate", "is_limited"),
     [
-        (200, SUCCESS, Fate.ANSWERED, False),
-        (200, b"<html>", Fate.ANSWERED, False),
-        (400, b'{"code":"40009"}', Fate.ANSWERED, False),
-        (400, b'{"code":"40918"}', Fate.ANSWERED, True),
-        (429, b'{"code":"429"}', Fate.ANSWERED, True),
-        (429, b"<html>", Fate.ANSWERED, True),
-        (500, b'{"code":"40725"}', Fate.ANSWERED, False),
-        (502, b"<html>", Fate.UNKNOWN, False),
-        (504, b"", Fate.UNKNOWN, False),
+        (200, SUCCESS, RequestResult.ANSWERED, False),
+        (200, b"<html>", RequestResult.ANSWERED, False),
+        (400, b'{"code":"40009"}', RequestResult.ANSWERED, False),
+        (400, b'{"code":"40918"}', RequestResult.ANSWERED, True),
+        (429, b'{"code":"429"}', RequestResult.ANSWERED, True),
+        (429, b"<html>", RequestResult.ANSWERED, True),
+        (500, b'{"code":"40725"}', RequestResult.ANSWERED, False),
+        (502, b"<html>", RequestResult.UNKNOWN, False),
+        (504, b"", RequestResult.UNKNOWN, False),
     ],
 )
 @pytest.mark.parametrize(("opened", "sent_at"), list(itertools.product([False, True], [None, 99.0])))
 def test_what_an_answer_means_for_the_budget(  # noqa: PLR0917 - the table's columns
-    status: int, content: bytes, fate: Fate, is_limited: bool, opened: bool, sent_at: float | None
+    status: int, content: bytes, fate: RequestResult, is_limited: bool, opened: bool, sent_at: float | None
 ) -> None:
     """An answer settles its slot, unless a proxy gave it; only one on an open connection teaches a time."""
     link, _, _ = limited(success)
@@ -238,9 +241,9 @@ def test_what_an_answer_means_for_the_budget(  # noqa: PLR0917 - the table's col
     link.handle_request(sent)
     watch = sent.extensions[WATCH]
     watch.opened, watch.sent_at = opened, sent_at
-    told = settlement(httpx.Response(status, content=content), watch, 100.5)
+    told = permit_release(httpx.Response(status, content=content), watch, 100.5)
     assert (told.fate, told.limited) == (fate, is_limited)
-    warm = fate is Fate.ANSWERED and not opened and sent_at is not None
+    warm = fate is RequestResult.ANSWERED and not opened and sent_at is not None
     assert told.warm == (1.5 if warm else None)
 
 
@@ -256,19 +259,19 @@ def test_a_wire_that_tells_when_the_headers_leave_is_believed() -> None:
     assert not never_left(watch, httpx.ConnectError("in vain"))
 
 
-class Distant(MemorySlots):
+class Distant(MemoryStore):
     """A store whose every step has to be waited for."""
 
     def __init__(self, clock: Clock) -> None:
         super().__init__(clock=clock)
         self.told: list[str] = []
 
-    def take(self, budget: str, slot: str, limit: RateLimit, lease: float) -> Generator[Do, None, float]:
-        yield Do(lambda: None, self._await)
+    def take(self, budget: str, slot: str, limit: RateLimit, lease: float) -> Generator[Effect, None, float]:
+        yield Effect(lambda: None, self._await)
         return (yield from super().take(budget, slot, limit, lease))
 
-    def settle(self, budget: str, slot: str, limit: RateLimit, told: Settlement) -> Generator[Do, None, None]:
-        yield Do(lambda: None, self._await)
+    def settle(self, budget: str, slot: str, limit: RateLimit, told: PermitRelease) -> Generator[Effect, None, None]:
+        yield Effect(lambda: None, self._await)
         self.told.append(told.fate.name)
         yield from super().settle(budget, slot, limit, told)
 
@@ -281,7 +284,7 @@ def test_a_task_cancelled_while_it_asks_gives_back(steps: int) -> None:
     """A task that is cancelled while a store is asked, or while it waits, tells the store that it sends nothing."""
     link, wire, _ = limited(success)
     link._slots = slots = Distant(wire.clock)
-    link._pause = Bell.wait
+    link._pause = Waiter.wait
 
     async def scene() -> None:
         for _ in range(2):
@@ -299,14 +302,14 @@ def test_a_task_cancelled_while_it_asks_gives_back(steps: int) -> None:
     assert not slots.line(BATCH_CANCEL_ORDERS.operation_id)._bells
 
 
-@pytest.mark.parametrize(("kind", "told"), [(MemorySlots, "settled"), (Distant, "in flight")])
-def test_a_loop_that_ended(kind: Callable[..., MemorySlots], told: str) -> None:
+@pytest.mark.parametrize(("kind", "told"), [(MemoryStore, "settled"), (Distant, "in flight")])
+def test_a_loop_that_ended(kind: Callable[..., MemoryStore], told: str) -> None:
     """Where the event loop has gone nothing is waited for: memory is settled, another store has the lease."""
     link, wire, _ = limited(success)
     link._slots = slots = kind(clock=wire.clock)
     flow = link.flow(request())
     step = next(flow)
-    while isinstance(step, Do):
+    while isinstance(step, Effect):
         step = flow.send(step.sync())
     step.extensions[WATCH].reached = True
     flow.close()
@@ -319,9 +322,9 @@ def test_a_loop_that_ended_while_its_task_waited() -> None:
     link, wire, slots = limited(success)
     for _ in range(2):
         link.handle_request(request())
-    link._pause = Bell.wait
+    link._pause = Waiter.wait
     flow = link.flow(request())
-    assert isinstance(next(flow), Do)
+    assert isinstance(next(flow), Effect)
     flow.close()
     assert not slots.line(BATCH_CANCEL_ORDERS.operation_id)._bells
     assert wire.at == [100.0, 100.0]
@@ -330,15 +333,15 @@ def test_a_loop_that_ended_while_its_task_waited() -> None:
 def test_a_run_that_has_ended_asks_no_store() -> None:
     """A request whose run is over takes no slot, tells no store, and is marked as cut."""
     link, wire, slots = limited(success)
-    run = Run()
+    run = CancelScope()
     run.stop()
-    trail = Trail(run)
-    token = TRAIL.set(trail)
+    trail = RequestContext(run)
+    token = REQUEST_CONTEXT.set(trail)
     try:
-        with pytest.raises(Halted):
+        with pytest.raises(RunStopped):
             link.handle_request(request())
     finally:
-        TRAIL.reset(token)
+        REQUEST_CONTEXT.reset(token)
     assert trail.cut
     assert not wire.at
     assert not slots._logs

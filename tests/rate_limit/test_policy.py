@@ -8,19 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bitget_spot.rate_limit.latency import LATENCY_FACTOR, MIN_SAMPLES, LatencyEstimate
 from bitget_spot.rate_limit.policy import (
-    HOLD,
-    LONGEST_CLOSURE,
-    PATIENCE,
+    IN_FLIGHT_GRACE,
+    MAX_PAUSE,
+    MAX_POLL_WAIT,
     PERIOD_MARGIN,
-    POLL,
-    TAKEN_OFF,
-    WARM_NEEDED,
-    Client,
-    Fate,
-    Log,
-    Settlement,
-    Shortest,
+    POLL_INTERVAL,
+    LimiterState,
+    Participant,
+    PermitRelease,
+    RequestResult,
 )
 from bitget_spot_api.operations import BATCH_CANCEL_ORDERS, RateLimit
 
@@ -29,15 +27,15 @@ TWO: Final = RateLimit(2, 1.0, "UID")
 ONE: Final = RateLimit(1, 1.0, "UID")
 LEASE: Final = 20.0
 
-COLD: Final = Settlement(Fate.ANSWERED)
-LOST: Final = Settlement(Fate.UNKNOWN)
-UNSENT: Final = Settlement(Fate.UNSENT)
-LIMITED: Final = Settlement(Fate.ANSWERED, limited=True)
+COLD: Final = PermitRelease(RequestResult.ANSWERED)
+LOST: Final = PermitRelease(RequestResult.UNKNOWN)
+UNSENT: Final = PermitRelease(RequestResult.UNSENT)
+LIMITED: Final = PermitRelease(RequestResult.ANSWERED, limited=True)
 
 
-def warm(seconds: float) -> Settlement:
+def warm(seconds: float) -> PermitRelease:
     """Tell of an answer on an open connection."""
-    return Settlement(Fate.ANSWERED, warm=seconds)
+    return PermitRelease(RequestResult.ANSWERED, warm=seconds)
 
 
 def near(seconds: float) -> object:
@@ -45,22 +43,22 @@ def near(seconds: float) -> object:
     return pytest.approx(seconds, abs=1e-9)
 
 
-def learned(*times: float, at: float = 0.0) -> Log:
+def learned(*times: float, at: float = 0.0) -> LimiterState:
     """Make a log without slots that knows these warm answer times, each of a burst of its own."""
-    log = Log()
-    log.clients[""] = Client(at, known(*times, at=at))
+    log = LimiterState()
+    log.clients[""] = Participant(at, known(*times, at=at))
     return log
 
 
-def known(*times: float, at: float = 0.0) -> Shortest:
+def known(*times: float, at: float = 0.0) -> LatencyEstimate:
     """Make what is known of these warm answer times, each of a burst of its own, the last of them now."""
-    shortest = Shortest()
+    shortest = LatencyEstimate()
     for before, time in zip(reversed(range(len(times))), times, strict=True):
         shortest.add(time, at - before)
     return shortest
 
 
-def filled(log: Log, limit: RateLimit, now: float = 0.0) -> Log:
+def filled(log: LimiterState, limit: RateLimit, now: float = 0.0) -> LimiterState:
     """Take every slot at one moment: "0", "1", …"""
     for index in range(limit.requests):
         assert log.take(str(index), now, limit, LEASE) == 0.0
@@ -69,13 +67,13 @@ def filled(log: Log, limit: RateLimit, now: float = 0.0) -> Log:
 
 def test_numbers() -> None:
     """The numbers of the policy are those that were measured to hold, and the document's limit is ten in a second."""
-    assert (PERIOD_MARGIN, TAKEN_OFF, WARM_NEEDED, HOLD) == (0.005, 0.95, 5, 2.0)
+    assert (PERIOD_MARGIN, LATENCY_FACTOR, MIN_SAMPLES, IN_FLIGHT_GRACE) == (0.005, 0.95, 5, 2.0)
     assert BATCH_CANCEL_ORDERS.rate_limit == TEN
 
 
 def test_ten_at_once_then_wait() -> None:
     """As many as there are slots go at once; the next one waits, at the longest for the lease of the first."""
-    log = filled(Log(), TEN)
+    log = filled(LimiterState(), TEN)
     assert log.take("11th", 0.0, TEN, LEASE) == near(LEASE)
     assert log.take("11th", 5.0, TEN, LEASE) == near(LEASE - 5.0)
     assert len(log.slots) == 10
@@ -83,7 +81,7 @@ def test_ten_at_once_then_wait() -> None:
 
 def test_reopens_a_period_after_its_answer() -> None:
     """Of answers that teach nothing, a slot reopens one period and the margin after the answer, not before."""
-    log = filled(Log(), TEN)
+    log = filled(LimiterState(), TEN)
     for index in range(10):
         log.settle(str(index), 0.2 + index / 100, TEN, COLD)
     assert log.take("next", 0.3, TEN, LEASE) == near(0.2 + 1.005 - 0.3)
@@ -94,7 +92,7 @@ def test_reopens_a_period_after_its_answer() -> None:
 
 def test_wait_ends_exactly() -> None:
     """Who waits as long as told gets the slot at that moment."""
-    log = filled(Log(), TEN)
+    log = filled(LimiterState(), TEN)
     log.settle("0", 0.25, TEN, COLD)
     wait = log.take("next", 0.5, TEN, LEASE)
     assert log.take("next", 0.5 + wait, TEN, LEASE) == 0.0
@@ -120,7 +118,7 @@ def test_the_fifth_counts_for_itself() -> None:
 @pytest.mark.parametrize(("bursts", "taken_off"), [(1, 0.1), (2, 0.2), (3, 0.285), (4, 0.285)])
 def test_a_third_for_each_burst(bursts: int, taken_off: float) -> None:
     """Each burst lets a third of the shortest be taken off, until it is 95 %: one that was held up tells too much."""
-    shortest = Shortest()
+    shortest = LatencyEstimate()
     for burst in range(bursts):
         for answer in range(10):
             shortest.add(0.3, burst + answer / 20)
@@ -129,7 +127,7 @@ def test_a_third_for_each_burst(bursts: int, taken_off: float) -> None:
 
 def test_what_is_one_burst() -> None:
     """What comes within half a second of a burst's first answer is of that burst; what comes later begins another."""
-    shortest = Shortest()
+    shortest = LatencyEstimate()
     for moment, bursts in ((1.0, 1), (1.25, 1), (1.5, 1), (1.501, 2), (2.0, 2), (2.002, 3)):
         shortest.add(0.3, moment)
         assert shortest.bursts_now == bursts
@@ -139,7 +137,7 @@ def test_what_is_one_burst() -> None:
 @pytest.mark.parametrize("held_up", range(6))
 def test_a_burst_that_is_held_up_fools_nobody(held_up: int, stall: float) -> None:
     """One burst that takes up to thrice as long on its way there, all ten alike, lets no eleventh into a second."""
-    log, now, arrivals = Log(), 0.0, list[float]()
+    log, now, arrivals = LimiterState(), 0.0, list[float]()
     for burst in range(8):
         there = 0.04 + (stall if burst == held_up else 0.0)
         took = there + 0.04
@@ -158,14 +156,14 @@ def test_a_burst_that_is_held_up_fools_nobody(held_up: int, stall: float) -> Non
     assert not [one for one, eleventh in zip(arrivals, arrivals[10:], strict=False) if eleventh - one < 1.0]
 
 
-@pytest.mark.parametrize("told", [COLD, LOST, Settlement(Fate.UNSENT, warm=0.1), UNSENT])
-def test_what_teaches_nothing(told: Settlement) -> None:
+@pytest.mark.parametrize("told", [COLD, LOST, PermitRelease(RequestResult.UNSENT, warm=0.1), UNSENT])
+def test_what_teaches_nothing(told: PermitRelease) -> None:
     """An answer on a new connection, no answer, and what never left teach no time."""
-    log = Log()
+    log = LimiterState()
     for index in range(10):
         log.take(str(index), 0.0, TEN, LEASE)
         log.settle(str(index), 0.1, TEN, told)
-    assert log.clients[""].shortest == Shortest()
+    assert log.clients[""].shortest == LatencyEstimate()
 
 
 def test_unknown_fate_holds() -> None:
@@ -173,13 +171,13 @@ def test_unknown_fate_holds() -> None:
     log = learned(*[0.1] * 5)
     log.take("0", 10.0, ONE, LEASE)
     log.settle("0", 11.0, ONE, LOST)
-    assert log.take("1", 11.0, ONE, LEASE) == near(HOLD + 1.005)
+    assert log.take("1", 11.0, ONE, LEASE) == near(IN_FLIGHT_GRACE + 1.005)
     assert log.take("1", 14.0051, ONE, LEASE) == 0.0
 
 
 def test_unsent_frees_at_once() -> None:
     """The slot of a request that never left is free at once."""
-    log = filled(Log(), TEN)
+    log = filled(LimiterState(), TEN)
     log.settle("3", 0.1, TEN, UNSENT)
     assert log.take("next", 0.1, TEN, LEASE) == 0.0
     assert log.take("and another", 0.1, TEN, LEASE) > 0
@@ -187,7 +185,7 @@ def test_unsent_frees_at_once() -> None:
 
 def test_lease() -> None:
     """A slot that nobody settles is free again after its lease, and not before."""
-    log = Log()
+    log = LimiterState()
     log.take("dead", 0.0, ONE, 5.0)
     assert log.take("next", 4.9, ONE, LEASE) == near(0.1)
     assert log.take("next", 5.0, ONE, LEASE) == 0.0
@@ -196,7 +194,7 @@ def test_lease() -> None:
 
 def test_settled_after_its_lease() -> None:
     """A slot that is settled after all, when its lease has run out, is occupied as its answer demands."""
-    log = Log()
+    log = LimiterState()
     log.take("slow", 0.0, ONE, 5.0)
     log.take("next", 6.0, ONE, LEASE)
     log.settle("slow", 6.5, ONE, COLD)
@@ -206,7 +204,7 @@ def test_settled_after_its_lease() -> None:
 
 def test_settle_of_an_unknown_slot() -> None:
     """A slot that the log has never seen is occupied when told of an answer, and leaves no trace if unsent."""
-    log = Log()
+    log = LimiterState()
     log.settle("stranger", 3.0, ONE, UNSENT)
     assert not log.slots
     log.settle("stranger", 3.0, ONE, COLD)
@@ -215,7 +213,7 @@ def test_settle_of_an_unknown_slot() -> None:
 
 def test_settled_twice() -> None:
     """A slot settled again is occupied by the later word alone."""
-    log = Log()
+    log = LimiterState()
     log.take("0", 0.0, ONE, LEASE)
     log.settle("0", 0.1, ONE, COLD)
     log.settle("0", 0.4, ONE, COLD)
@@ -224,7 +222,7 @@ def test_settled_twice() -> None:
 
 def test_limit_lowered() -> None:
     """With a limit lowered between takes, the wait lasts until fewer are occupied than the lower one allows."""
-    log = filled(Log(), TEN)
+    log = filled(LimiterState(), TEN)
     for index in range(10):
         log.settle(str(index), index / 10, TEN, COLD)
     # Free at 1.005, 1.105 … 1.905: below two of them from the ninth on.
@@ -235,7 +233,7 @@ def test_limit_lowered() -> None:
 
 def test_limit_raised() -> None:
     """With a limit raised between takes, the new slots are there at once."""
-    log = filled(Log(), TWO)
+    log = filled(LimiterState(), TWO)
     assert log.take("more", 0.0, TWO, LEASE) > 0
     for index in range(8):
         assert log.take(f"more {index}", 0.0, TEN, LEASE) == 0.0
@@ -245,7 +243,7 @@ def test_limit_raised() -> None:
 def test_period_is_the_documents() -> None:
     """The period is the limit's, whatever its length."""
     minute = RateLimit(1, 60.0, "IP")
-    log = Log()
+    log = LimiterState()
     log.take("0", 0.0, minute, LEASE)
     log.settle("0", 1.0, minute, COLD)
     assert log.take("1", 1.0, minute, LEASE) == near(60.005)
@@ -253,7 +251,7 @@ def test_period_is_the_documents() -> None:
 
 def test_429_closes_for_a_period() -> None:
     """After a 429 nobody gets a slot for a period, though slots are free; then they do."""
-    log = Log()
+    log = LimiterState()
     log.take("0", 0.0, TEN, LEASE)
     log.settle("0", 0.1, TEN, LIMITED)
     assert log.take("1", 0.1, TEN, LEASE) == near(1.0)
@@ -261,7 +259,7 @@ def test_429_closes_for_a_period() -> None:
     assert log.take("1", 1.1, TEN, LEASE) == 0.0
 
 
-def refused_after(log: Log, closure: float, now: float) -> float:
+def refused_after(log: LimiterState, closure: float, now: float) -> float:
     """Take the first slot there is at `now`, have it refused, check the closure, and answer its end."""
     assert log.take("again", now, TEN, LEASE) == 0.0
     log.settle("again", now + 0.1, TEN, LIMITED)
@@ -271,16 +269,16 @@ def refused_after(log: Log, closure: float, now: float) -> float:
 
 def test_429_doubles_while_it_persists() -> None:
     """Each 429 right after a closure doubles the next one, up to a cap that it never passes."""
-    log = Log()
+    log = LimiterState()
     now = 0.0
     for closure in (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 32.0, 32.0):
-        assert closure <= LONGEST_CLOSURE
+        assert closure <= MAX_PAUSE
         now = refused_after(log, closure, now + 1e-6)
 
 
 def test_429_of_those_taken_before() -> None:
     """Requests that were under way when the closure began say nothing about whether it was long enough."""
-    log = filled(Log(), TEN)
+    log = filled(LimiterState(), TEN)
     for index in range(10):
         log.settle(str(index), 0.1 + index / 100, TEN, LIMITED)
     assert log.closed_until == near(1.1)
@@ -288,9 +286,9 @@ def test_429_of_those_taken_before() -> None:
 
 
 @pytest.mark.parametrize("told", [COLD, warm(0.1)])
-def test_success_resets(told: Settlement) -> None:
+def test_success_resets(told: PermitRelease) -> None:
     """After a success of a request taken since the closure, the next one is short again."""
-    log = Log()
+    log = LimiterState()
     now = 0.0
     for closure in (1.0, 2.0, 4.0):
         now = refused_after(log, closure, now + 1e-6)
@@ -301,9 +299,9 @@ def test_success_resets(told: Settlement) -> None:
 
 
 @pytest.mark.parametrize("told", [LOST, UNSENT])
-def test_no_answer_resets_nothing(told: Settlement) -> None:
+def test_no_answer_resets_nothing(told: PermitRelease) -> None:
     """A request without an answer does not tell that the exchange has calmed down."""
-    log = Log()
+    log = LimiterState()
     end = refused_after(log, 1.0, 0.0) + 1e-6
     log.take("no answer", end, TEN, LEASE)
     log.settle("no answer", end + 0.1, TEN, told)
@@ -312,7 +310,7 @@ def test_no_answer_resets_nothing(told: Settlement) -> None:
 
 def test_success_of_one_taken_before_resets_nothing() -> None:
     """A success that was under way when the closure began neither ends nor shortens it."""
-    log = Log()
+    log = LimiterState()
     log.take("early", 0.0, TEN, LEASE)
     end = refused_after(log, 1.0, 0.0)
     log.settle("early", 0.5, TEN, COLD)
@@ -322,7 +320,7 @@ def test_success_of_one_taken_before_resets_nothing() -> None:
 
 def test_a_closure_that_was_waited_out_to_the_moment() -> None:
     """Who asks again at the very end of a closure has a slot, and what becomes of it tells of the closure."""
-    log = Log()
+    log = LimiterState()
     now = 0.0
     for closure in (1.0, 2.0, 4.0):
         assert log.take("again", now, TEN, LEASE) == 0.0
@@ -338,7 +336,7 @@ def test_a_closure_that_was_waited_out_to_the_moment() -> None:
 
 def test_429_occupies_its_slot() -> None:
     """A refused request was counted by the exchange: it occupies its slot like any other."""
-    log = Log()
+    log = LimiterState()
     log.take("0", 0.0, ONE, LEASE)
     log.settle("0", 0.1, ONE, LIMITED)
     assert log.take("1", 1.1, ONE, LEASE) == near(0.005)
@@ -368,9 +366,9 @@ def test_bursts_of_both_times() -> None:
 
 def test_shortest_is_renewed_after_ten_minutes() -> None:
     """Where answers go on, what was shortest is forgotten when ten minutes have passed twice."""
-    shortest = known(*[0.1] * WARM_NEEDED)
+    shortest = known(*[0.1] * MIN_SAMPLES)
     for moment in (600.5, 1200.5):
-        for second in range(WARM_NEEDED):
+        for second in range(MIN_SAMPLES):
             shortest.add(0.2, moment - second)
         assert shortest.taken_off() == near(0.095)
     shortest.add(0.2, 1201.1)
@@ -402,7 +400,7 @@ def test_shorter_counts_at_once() -> None:
 
 def test_the_second_in_line_waits_for_the_second_slot() -> None:
     """In a shared log whoever stands behind another is told when the slot after the other's reopens."""
-    log = filled(Log(shared=True), TWO)
+    log = filled(LimiterState(shared=True), TWO)
     for index in range(2):
         log.settle(str(index), index / 10, TWO, COLD)
     assert log.take("first", 1.0, TWO, LEASE) == near(0.005)
@@ -411,11 +409,11 @@ def test_the_second_in_line_waits_for_the_second_slot() -> None:
 
 def test_a_place_is_kept_as_long_as_its_owner_may_take() -> None:
     """A place is held until some patience after its owner was to ask again, and not a moment longer."""
-    log = filled(Log(shared=True), ONE)
-    assert log.take("waiting", 0.0, ONE, LEASE) == near(POLL)
+    log = filled(LimiterState(shared=True), ONE)
+    assert log.take("waiting", 0.0, ONE, LEASE) == near(POLL_INTERVAL)
     log.settle("0", 0.0, ONE, UNSENT)
-    assert log.take("newcomer", POLL + PATIENCE - 0.001, ONE, LEASE) > 0
-    assert log.take("newcomer", POLL + PATIENCE, ONE, LEASE) == 0.0
+    assert log.take("newcomer", POLL_INTERVAL + MAX_POLL_WAIT - 0.001, ONE, LEASE) > 0
+    assert log.take("newcomer", POLL_INTERVAL + MAX_POLL_WAIT, ONE, LEASE) == 0.0
 
 
 @pytest.mark.parametrize("moment", [1.005 - 0.95 * 0.5, 0.6])
@@ -427,15 +425,15 @@ def test_free_slots_are_for_those_in_front(moment: float) -> None:
     log.settle("0", 0.0, ONE, COLD)
     assert log.take("first", 0.4, ONE, LEASE) > 0
     assert log.take("second", 0.4, ONE, LEASE) > 0
-    assert log.take("second", moment, ONE, LEASE) == near(POLL)
+    assert log.take("second", moment, ONE, LEASE) == near(POLL_INTERVAL)
     assert log.take("first", moment, ONE, LEASE) == 0.0
 
 
 def test_who_shows_no_sign_of_life_for_a_minute() -> None:
     """What another client has learned counts for a minute after it was last seen, also where there is but one other."""
-    log = Log(shared=True)
+    log = LimiterState(shared=True)
     for seconds, client in ((0.5, "far"), (0.1, "close")):
-        log.clients[client] = Client(0.0, known(*[seconds] * 5))
+        log.clients[client] = Participant(0.0, known(*[seconds] * 5))
     for moment, taken_off in ((59.9, 0.095), (60.0, 0.475)):
         log.take("a", moment, ONE, LEASE, "far")
         log.settle("a", moment, ONE, COLD, "far")
@@ -478,7 +476,7 @@ class Course(NamedTuple):
 
     over: float | None
     """When its slot is settled; never, if its process died."""
-    told: Settlement
+    told: PermitRelease
     seen: float | None
     """When the exchange counted it; never, if it was not sent."""
 
@@ -492,16 +490,16 @@ def course(plan: Plan, way: tuple[float, float], granted: float, period: float) 
         "warm": Course(answered, warm(lead + tail), sent + lead),
         "cold": Course(answered, COLD, sent + lead),
         "limited": Course(answered, LIMITED, sent + lead),
-        "lost": Course(given_up, LOST, sent + lead + plan.late * (GIVE_UP + HOLD - lead)),
+        "lost": Course(given_up, LOST, sent + lead + plan.late * (GIVE_UP + IN_FLIGHT_GRACE - lead)),
         "unsent": Course(given_up, UNSENT, None),
         "dead": Course(None, LOST, sent + lead + plan.late * (LEASE - period - lead)),
     }[plan.fate]
 
 
-def counted(log: Log, limit: RateLimit, way: tuple[float, float], plans: Sequence[Plan]) -> list[float]:
+def counted(log: LimiterState, limit: RateLimit, way: tuple[float, float], plans: Sequence[Plan]) -> list[float]:
     """Play the plans against the policy, first come, first served, and answer when the exchange counted each."""
     counts: list[float] = []
-    settlements: list[tuple[float, str, Settlement]] = []
+    settlements: list[tuple[float, str, PermitRelease]] = []
     now = 0.0
     for number, plan in enumerate(plans):
         now += plan.after
@@ -543,7 +541,7 @@ def test_never_too_many(requests: int, way: tuple[float, float], *, known: bool,
     beyond those, each way of each request takes as much longer as it likes, and some get no answer at all.
     """
     limit = RateLimit(requests, 1.0, "UID")
-    log = learned(*[sum(way)] * (WARM_NEEDED if known else 1))
+    log = learned(*[sum(way)] * (MIN_SAMPLES if known else 1))
     assert too_many(counted(log, limit, way, plans), limit) == []
 
 

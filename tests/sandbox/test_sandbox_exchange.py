@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
-from bitget_spot.sandbox.exchange import Account, Answer, Exchange, verify_hmac
+from bitget_spot.sandbox.envelope import ExchangeResponse
+from bitget_spot.sandbox.exchange import Exchange, verify_hmac
+from bitget_spot.sandbox.handlers import Account
 from bitget_spot_api.operations import BATCH_CANCEL_ORDERS
 
 NOW = 1659076670.0
@@ -24,17 +26,17 @@ class Clocks:
         self.passed = 0.0
 
     def wall(self) -> float:
-        """Answer the seconds since the epoch."""
+        """ExchangeResponse the seconds since the epoch."""
         return NOW + self.passed
 
     def timer(self) -> float:
-        """Answer the seconds since the test began."""
+        """ExchangeResponse the seconds since the test began."""
         return self.passed
 
 
 @pytest.fixture
 def clocks() -> Clocks:
-    """Answer clocks that stand still."""
+    """ExchangeResponse clocks that stand still."""
     return Clocks()
 
 
@@ -64,7 +66,7 @@ def send(
     query: str = "",
     signed_query: str = "",
     **headers: str,
-) -> Answer:
+) -> ExchangeResponse:
     """Take one signed request through all of its steps."""
     stamp = str(int(clocks.wall() * 1000))
     prehash = stamp + "POST" + BATCH_CANCEL_ORDERS.path + signed_query
@@ -83,7 +85,7 @@ def send(
 
 
 def batch(*order_ids: str) -> bytes:
-    """Answer the body that cancels these orders."""
+    """ExchangeResponse the body that cancels these orders."""
     return json.dumps({"orderList": [{"orderId": each} for each in order_ids]}).encode()
 
 

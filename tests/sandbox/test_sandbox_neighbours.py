@@ -15,7 +15,7 @@ import pytest
 from attrs import asdict, evolve
 
 from bitget_spot import RateLimitedError, connect
-from bitget_spot.rate_limit import MemorySlots
+from bitget_spot.rate_limit import MemoryStore
 from bitget_spot.sandbox import Order, Sandbox
 from bitget_spot.sandbox.exchange import Exchange
 from bitget_spot_api import Client
@@ -447,7 +447,7 @@ def sandbox() -> Any:
 
 def connected(sandbox: Sandbox) -> Client:
     """A client with a budget of its own that tries everything once."""
-    return connect(sandbox.credentials, base_url=sandbox.url, slots=MemorySlots(), tries=1)
+    return connect(sandbox.credentials, base_url=sandbox.url, rate_limit_store=MemoryStore(), max_retries=0)
 
 
 def call(module: Any, client: Client, manner: str, **arguments: Any) -> Any:

@@ -213,13 +213,13 @@ class Caller:
             Status.ACCEPTED: taken and finished,
             Status.GONE: finished or GONE_BY_FAULT in faults,
             Status.REJECTED: bool(mine) and not taken,
-            Status.UNKNOWN: outcome.tries > 0 and bool(mine or self.ended_at is not None),
+            Status.UNKNOWN: outcome.attempts > 0 and bool(mine or self.ended_at is not None),
             Status.NOT_SENT: all(map(_was_turned_away, mine)),
         }
         story = f"{outcome} but the exchange has {order}, {len(mine)} requests with {faults}, taken: {taken}"
         assert held[outcome.status], story
-        assert outcome.tries >= len(mine), story
-        assert outcome.tries == len(mine) or self.ended_at is not None or not self.road.traced, story
+        assert outcome.attempts >= len(mine), story
+        assert outcome.attempts == len(mine) or self.ended_at is not None or not self.road.traced, story
         if outcome.confirmed is not None and outcome.confirmed is not Confirmed.LIVE and not self._was_lied_to():
             assert outcome.confirmed is _meaning(order), story
 
@@ -271,9 +271,9 @@ class Caller:
         at = {id(outcome.order): outcome for outcome in self.report.outcomes}
         for outcome in self.told:
             known = at[id(outcome.order)]
-            assert (known.status, known.code, known.tries) == (outcome.status, outcome.code, outcome.tries)
+            assert (known.status, known.code, known.attempts) == (outcome.status, outcome.code, outcome.attempts)
         if self.ended_at is None:
-            settled = {id(one.order) for one in self.report.outcomes if one.tries}
+            settled = {id(one.order) for one in self.report.outcomes if one.attempts}
             assert settled <= {id(one.order) for one in self.told}, "a settled order was not told"
 
     def _sent(self) -> Iterator[Trip]:

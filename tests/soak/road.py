@@ -14,13 +14,13 @@ from attrs import define, field
 from soak.stage import Signal, Stage
 
 from bitget_spot import Credentials, connect
-from bitget_spot._middleware.base import Link
-from bitget_spot._middleware.rate_limit import Limit
-from bitget_spot._middleware.retry import Retry
+from bitget_spot._middleware.base import Middleware
+from bitget_spot._middleware.rate_limit import RateLimitMiddleware
+from bitget_spot._middleware.retry import RetryMiddleware
 from bitget_spot._middleware.send import WATCH
-from bitget_spot._middleware.signing import Signing
+from bitget_spot._middleware.signing import SigningMiddleware
 from bitget_spot.sandbox import Sandbox
-from bitget_spot.sandbox.faults import Fault, Faults, Reply
+from bitget_spot.sandbox.faults import Fault, Faults, SentResponse
 from bitget_spot_api import Client
 from bitget_spot_api.operations import BATCH_CANCEL_ORDERS, OPERATIONS, REMAINING_CALLS_HEADER, Operation
 
@@ -60,7 +60,7 @@ class Trip:
     arrived_at: float | None = None
     taken: frozenset[str] = frozenset()
     fault: str = ""
-    reply: Reply | None = None
+    reply: SentResponse | None = None
     remaining: int = 0
     back: Any = None
 
@@ -96,14 +96,14 @@ class Road(httpx.BaseTransport, httpx.AsyncBaseTransport):
         """Make a client over this line, by the stage's clocks."""
         client = connect(credentials, base_url="http://127.0.0.1:1", transport=self, **settings)
         link: Any = client._httpx_args["transport"]
-        while isinstance(link, Link):
-            if isinstance(link, Retry):
+        while isinstance(link, Middleware):
+            if isinstance(link, RetryMiddleware):
                 link._draw = self.stage.random.random
-            elif isinstance(link, Limit):
+            elif isinstance(link, RateLimitMiddleware):
                 link._clock = self.stage.clock
-            elif isinstance(link, Signing):
+            elif isinstance(link, SigningMiddleware):
                 link._clock = self.stage.calendar
-            link = link.following
+            link = link.next_transport
         return client
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -230,7 +230,7 @@ class Road(httpx.BaseTransport, httpx.AsyncBaseTransport):
         trip.arrived_at, trip.remaining = call.arrival.at, call.remaining
         self.stage.at(fault.seconds("delay") + self._way(), lambda: self._answer(trip, reply))
 
-    def _answer(self, trip: Trip, reply: Reply) -> None:
+    def _answer(self, trip: Trip, reply: SentResponse) -> None:
         if trip.given_up_at is None:
             trip.reply = reply
             trip.back.set()

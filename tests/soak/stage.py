@@ -27,7 +27,7 @@ import pytest
 from attrs import define, field
 
 from bitget_spot import _concurrency, cancel_open_orders, cancel_orders
-from bitget_spot._middleware.context import Run
+from bitget_spot._middleware.context import CancelScope
 from bitget_spot.rate_limit import fallback, memory, queue
 
 START: Final = 1_000.0
@@ -269,7 +269,7 @@ class Stage:
     # Event loops
 
     def run(self, play: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Run a coroutine in this thread, in an event loop of its own, as `asyncio.run` does; no task may be left."""
+        """CancelScope a coroutine in this thread, in an event loop of its own, as `asyncio.run` does; no task may be left."""
 
         async def watched() -> T:
             try:
@@ -435,7 +435,7 @@ class _Selector(selectors.DefaultSelector):
 
 
 @define
-class _StagedRun(Run):
+class _StagedRun(CancelScope):
     """A run by the clock of the stage that is on."""
 
     clock: Callable[[], float] = field(factory=lambda: Pool.stage.clock)
@@ -472,7 +472,7 @@ def staged(stage: Stage) -> Iterator[None]:
         for module in (queue, memory, fallback):
             patch.setattr(module, "threading", locks)
         for module in (cancel_orders, cancel_open_orders):
-            patch.setattr(module, "Run", _StagedRun)
+            patch.setattr(module, "CancelScope", _StagedRun)
         futures = SimpleNamespace(ThreadPoolExecutor=Pool, wait=wait, as_completed=as_completed)
         patch.setattr(cancel_orders, "concurrent", SimpleNamespace(futures=futures))
         patch.setattr(asyncio, "wait", wait_in_task)

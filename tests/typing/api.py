@@ -19,18 +19,17 @@ from bitget_spot import (
     Confirmed,
     Credentials,
     InvalidBatchError,
+    InvalidResponseError,
     Outcome,
     Report,
     Status,
-    UnreadableAnswerError,
     Violation,
     cancel_open_orders,
     cancel_orders,
     connect,
     warm_up,
-    warm_up_asyncio,
 )
-from bitget_spot.rate_limit import MemorySlots, RedisSlots, SQLiteSlots
+from bitget_spot.rate_limit import MemoryStore, RedisStore, SQLiteStore
 from bitget_spot_api import Client
 from bitget_spot_api.api.trade import batch_cancel_orders
 from bitget_spot_api.models import (
@@ -50,7 +49,7 @@ connect(
     credentials,
     base_url="https://api.bitget.com",
     timeout=httpx.Timeout(5),
-    slots=MemorySlots(),
+    rate_limit_store=MemoryStore(),
     requests_per_second={"batchCancelOrders": 60},
     demo=True,
     channel_api_code="a-broker",
@@ -67,8 +66,8 @@ body = BatchCancelOrdersRequest(
 assert_type(batch_cancel_orders.sync(client=client, body=body), BatchCancelOrdersResponse | ErrorResponse | None)
 
 
-connect(credentials, slots=SQLiteSlots("slots.sqlite"), tries=3)
-connect(credentials, slots=RedisSlots("redis://127.0.0.1:6379/0"), requests_per_second=60)
+connect(credentials, rate_limit_store=SQLiteStore("slots.sqlite"), max_retries=2)
+connect(credentials, rate_limit_store=RedisStore("redis://127.0.0.1:6379/0"), requests_per_second=60)
 
 orders = [OrderRef(order_id="1"), OrderRef(client_oid="a", symbol="BTCUSDT")]
 assert_type(cancel_orders.plan(orders=iter(orders), symbol="BTCUSDT", batch_size=20), list[BatchCancelOrdersRequest])
@@ -80,7 +79,7 @@ def progress(outcomes: Sequence[Outcome]) -> None:
     assert_type(outcomes[0].status, Status)
     assert_type(outcomes[0].code, str | None)
     assert_type(outcomes[0].message, str | None)
-    assert_type(outcomes[0].tries, int)
+    assert_type(outcomes[0].attempts, int)
     assert_type(outcomes[0].confirmed, Confirmed | None)
 
 
@@ -95,12 +94,12 @@ assert_type(report.orders(Status.NOT_SENT), list[OrderRef])
 assert_type(report.remaining_calls, int | None)
 report.raise_for_failures()
 assert_type(cancel_open_orders.sync(client=client, symbols=["BTCUSDT"], sides=["buy"], deadline=60), Report)
-warm_up(client)
+warm_up.sync(client=client)
 
 
 async def any_number_in_a_task() -> None:
     """The asynchronous twins answer the same."""
-    await warm_up_asyncio(client)
+    await warm_up.asyncio(client=client)
     assert_type(await cancel_orders.asyncio(client=client, orders=orders, on_progress=progress), Report)
     assert_type(await cancel_open_orders.asyncio(client=client, on_progress=progress), Report)
 
@@ -114,7 +113,7 @@ async def in_a_task() -> None:
         )
 
 
-def what_went_wrong(error: ApiError, unreadable: UnreadableAnswerError, invalid: InvalidBatchError) -> None:
+def what_went_wrong(error: ApiError, unreadable: InvalidResponseError, invalid: InvalidBatchError) -> None:
     """Exceptions carry what programs need as fields."""
     assert_type(BitgetError().report, Report | None)
     assert_type(error.code, str)

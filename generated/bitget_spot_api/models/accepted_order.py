@@ -7,12 +7,12 @@ from typing import Any, TypeVar, cast
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
-from ..types import UNSET, Unset
+from ..types import UNSET, Unset, model_repr
 
 T = TypeVar("T", bound="AcceptedOrder")
 
 
-@_attrs_define
+@_attrs_define(repr=False)
 class AcceptedOrder:
     """An order whose cancel the exchange has received."""
 
@@ -21,6 +21,8 @@ class AcceptedOrder:
     client_oid: None | str | Unset = UNSET
     """ The id the client gave the order; null or empty where there is none. """
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
+
+    __repr__ = model_repr
 
     def to_dict(self) -> dict[str, Any]:
         order_id: None | str | Unset

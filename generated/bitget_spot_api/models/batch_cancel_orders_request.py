@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from attrs import define as _attrs_define
 
 from ..models.batch_mode import BatchMode, check_batch_mode
-from ..types import UNSET, Unset
+from ..types import UNSET, Unset, model_repr
 
 if TYPE_CHECKING:
     from ..models.order_ref import OrderRef
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 T = TypeVar("T", bound="BatchCancelOrdersRequest")
 
 
-@_attrs_define
+@_attrs_define(repr=False)
 class BatchCancelOrdersRequest:
     """A batch of orders to cancel, all addressed by the same kind of identifier."""
 
@@ -27,6 +27,8 @@ class BatchCancelOrdersRequest:
     """
     batch_mode: BatchMode | Unset = UNSET
     """ Whether a batch cancels orders of one trading pair or of several. """
+
+    __repr__ = model_repr
 
     def to_dict(self) -> dict[str, Any]:
         order_list = []

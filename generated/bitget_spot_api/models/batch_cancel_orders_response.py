@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
-from ..types import UNSET, Unset
+from ..types import UNSET, Unset, model_repr
 
 if TYPE_CHECKING:
     from ..models.batch_cancel_orders_result import BatchCancelOrdersResult
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 T = TypeVar("T", bound="BatchCancelOrdersResponse")
 
 
-@_attrs_define
+@_attrs_define(repr=False)
 class BatchCancelOrdersResponse:
     """The exchange's answer to a batch cancel."""
 
@@ -29,6 +29,8 @@ class BatchCancelOrdersResponse:
     data: BatchCancelOrdersResult | None | Unset = UNSET
     """ What became of the orders. """
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
+
+    __repr__ = model_repr
 
     def to_dict(self) -> dict[str, Any]:
         from ..models.batch_cancel_orders_result import BatchCancelOrdersResult  # noqa: PLC0415

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
-from ..types import UNSET, Unset
+from ..types import UNSET, Unset, model_repr
 
 if TYPE_CHECKING:
     from ..models.accepted_order import AcceptedOrder
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 T = TypeVar("T", bound="BatchCancelOrdersResult")
 
 
-@_attrs_define
+@_attrs_define(repr=False)
 class BatchCancelOrdersResult:
     """What became of the orders of a batch. Match rows by id: neither order nor completeness is promised."""
 
@@ -26,6 +26,8 @@ class BatchCancelOrdersResult:
     failure_list: list[FailedOrder] | None | Unset = UNSET
     """ Orders that will not be cancelled, each with the reason. """
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
+
+    __repr__ = model_repr
 
     def to_dict(self) -> dict[str, Any]:
         success_list: list[dict[str, Any]] | None | Unset

@@ -7,12 +7,12 @@ from typing import Any, TypeVar, cast
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
-from ..types import UNSET, Unset
+from ..types import UNSET, Unset, model_repr
 
 T = TypeVar("T", bound="FailedOrder")
 
 
-@_attrs_define
+@_attrs_define(repr=False)
 class FailedOrder:
     """An order that will not be cancelled, and why."""
 
@@ -25,6 +25,8 @@ class FailedOrder:
     error_code: None | str | Unset = UNSET
     """ The reason, as a code; missing in some answers. """
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
+
+    __repr__ = model_repr
 
     def to_dict(self) -> dict[str, Any]:
         order_id: None | str | Unset

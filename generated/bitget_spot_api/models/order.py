@@ -7,12 +7,12 @@ from typing import Any, TypeVar, cast
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
-from ..types import UNSET, Unset
+from ..types import UNSET, Unset, model_repr
 
 T = TypeVar("T", bound="Order")
 
 
-@_attrs_define
+@_attrs_define(repr=False)
 class Order:
     """An order as the exchange tells of it. Not every question is answered with every field: `x-only-on-page-of` names the
     operations whose pages show it.
@@ -71,6 +71,8 @@ class Order:
     """ What the order cost in fees, as JSON inside this string; empty where nothing was paid. If it has `newFees`,
     those count; an older order has only the entry under its coin. """
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
+
+    __repr__ = model_repr
 
     def to_dict(self) -> dict[str, Any]:
         user_id: None | str | Unset

@@ -6,12 +6,12 @@ from typing import Any, TypeVar
 
 from attrs import define as _attrs_define
 
-from ..types import UNSET, Unset
+from ..types import UNSET, Unset, model_repr
 
 T = TypeVar("T", bound="OrderRef")
 
 
-@_attrs_define
+@_attrs_define(repr=False)
 class OrderRef:
     """One order to cancel. It needs an `orderId` or a `clientOid`, the same kind for every order of a batch."""
 
@@ -23,6 +23,8 @@ class OrderRef:
     client_oid: str | Unset = UNSET
     """ The id you gave the order, unique among your open orders only. Addresses the order if `orderId` is left out;
     beside an `orderId` it is a label. """
+
+    __repr__ = model_repr
 
     def to_dict(self) -> dict[str, Any]:
         symbol = self.symbol

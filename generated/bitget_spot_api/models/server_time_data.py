@@ -7,18 +7,20 @@ from typing import Any, TypeVar, cast
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
-from ..types import UNSET, Unset
+from ..types import UNSET, Unset, model_repr
 
 T = TypeVar("T", bound="ServerTime")
 
 
-@_attrs_define
+@_attrs_define(repr=False)
 class ServerTime:
     """The exchange's clock."""
 
     server_time: None | str | Unset = UNSET
     """ Milliseconds since the epoch, as text. """
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
+
+    __repr__ = model_repr
 
     def to_dict(self) -> dict[str, Any]:
         server_time: None | str | Unset

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
-from ..types import UNSET, Unset
+from ..types import UNSET, Unset, model_repr
 
 if TYPE_CHECKING:
     from ..models.server_time_data import ServerTime
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 T = TypeVar("T", bound="ServerTimeResponse")
 
 
-@_attrs_define
+@_attrs_define(repr=False)
 class ServerTimeResponse:
     """The exchange's answer to the question for its clock."""
 
@@ -29,6 +29,8 @@ class ServerTimeResponse:
     data: None | ServerTime | Unset = UNSET
     """ The clock. """
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
+
+    __repr__ = model_repr
 
     def to_dict(self) -> dict[str, Any]:
         from ..models.server_time_data import ServerTime  # noqa: PLC0415

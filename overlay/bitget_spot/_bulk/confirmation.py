@@ -1,183 +1,224 @@
 """
-What really became of orders whose cancel was accepted, gone or unknown: asked, not assumed.
+What became of orders whose cancel is accepted, gone or unknown: ask the exchange.
 
-Cheapest way first. Orders are listed newest first, by `orderId`, and a page may begin at any id: so each page begins at
-the largest id that is still unsettled, and settles that one at least, mostly a hundred. The open orders are looked
-through before the finished ones, so that none slips from the one list to the other between the two questions, and what
-is in neither is asked for by itself. Whoever is still open is asked again later, for a cancel is carried out some time
-after it was accepted.
-
-The rule is written once, as a generator of `Do` steps, which `_link.drive` and `drive_in_task` run.
+The cheapest way comes first. Listings are sorted, newest first, by `orderId`, and a page may begin at any id. So each
+page begins at the largest id that is still unconfirmed, and confirms that one at least and up to a hundred. Open orders
+are searched before finished ones, so that no order can move from the one listing to the other between the two requests.
+Orders in neither are looked up one by one. Orders that are still open are searched again later, because a cancel is
+executed some time after it was accepted.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from enum import StrEnum
 from types import ModuleType
 from typing import Final
 
 from attrs import frozen
 
-from bitget_spot._concurrency import Bell
-from bitget_spot._middleware.base import Do, Steps
-from bitget_spot._middleware.context import TRAIL, Run, Trail
+from bitget_spot._bulk.planner import OrderKey
+from bitget_spot._bulk.report import Confirmed
+from bitget_spot._concurrency import Effect, EffectGenerator, Waiter
+from bitget_spot._middleware.context import REQUEST_CONTEXT, CancelScope, RequestContext
 from bitget_spot_api import Client
 from bitget_spot_api.api.trade import get_history_orders, get_order_info, get_unfilled_orders
 from bitget_spot_api.models import Order, OrdersResponse
 from bitget_spot_api.operations import GET_HISTORY_ORDERS
 
-PAGE: Final = GET_HISTORY_ORDERS.maxima["limit"]
+PAGE_SIZE: Final = GET_HISTORY_ORDERS.maxima["limit"]
 FIRST_PAUSE: Final = 0.2
-LONGEST_PAUSE: Final = 2.0
-FEW: Final = 5
-"""How many orders are rather asked for one by one than looked for in pages again."""
-PATIENCE: Final = 10.0
-"""Seconds without any change after which the orders that are still open are called so."""
-
-Address = tuple[str, str]
-
-
-class Confirmed(StrEnum):
-    """What the exchange says of an order when asked for it."""
-
-    CANCELLED = "cancelled"
-    """It was cancelled, and nothing of it has filled."""
-    FILLED = "filled"
-    """It filled before the cancel was carried out: the position it opens or closes is there."""
-    PARTLY_FILLED = "partly_filled"
-    """Part of it filled, and the rest was cancelled."""
-    LIVE = "live"
-    """It is still open."""
-    NOT_FOUND = "not_found"
-    """The exchange does not know it, or no longer."""
+MAX_PAUSE: Final = 2.0
+"""Seconds between two searches for orders that are still open."""
+SINGLE_LOOKUP_MAX: Final = 4
+"""Orders that are looked up one by one rather than searched for in the listings again."""
+STALL_TIMEOUT: Final = 10.0
+"""Seconds without any change after which the orders that are still open are reported as such."""
+MAX_ID_DIGITS: Final = 40
+"""Longer than any id of the exchange; Python does not convert numbers of any length."""
 
 
 @frozen
-class Asker:
-    """Who asks: the client, and the run whose end is heeded."""
+class OrderQueries:
+    """Requests for orders, within the deadline of a run."""
 
     client: Client
-    run: Run
+    scope: CancelScope
 
-    def ask(self, module: ModuleType, **arguments: object) -> Steps[list[Order]]:
-        """Call a generated function that answers orders."""
-        trail = Trail(self.run)
+    def fetch(self, operation: ModuleType, **arguments: object) -> EffectGenerator[list[Order]]:
+        """Call a generated function that returns orders."""
+        context = RequestContext(self.scope)
 
-        def in_thread() -> object:
-            token = TRAIL.set(trail)
+        def fetch_sync() -> object:
+            token = REQUEST_CONTEXT.set(context)
             try:
-                return module.sync(client=self.client, **arguments)
+                return operation.sync(client=self.client, **arguments)
             finally:
-                TRAIL.reset(token)
+                REQUEST_CONTEXT.reset(token)
 
-        async def in_task() -> object:
-            token = TRAIL.set(trail)
+        async def fetch_async() -> object:
+            token = REQUEST_CONTEXT.set(context)
             try:
-                return await module.asyncio(client=self.client, **arguments)
+                return await operation.asyncio(client=self.client, **arguments)
             finally:
-                TRAIL.reset(token)
+                REQUEST_CONTEXT.reset(token)
 
-        answer = yield Do(in_thread, in_task)
-        data = answer.data if isinstance(answer, OrdersResponse) else None
-        return [row for row in data if isinstance(row, Order)] if isinstance(data, list) else []
+        response = yield Effect(fetch_sync, fetch_async)
+        rows = response.data if isinstance(response, OrdersResponse) else None
+        return [row for row in rows if isinstance(row, Order)] if isinstance(rows, list) else []
 
-    def pause(self, seconds: float) -> Steps[None]:
+    def pause(self, seconds: float) -> EffectGenerator[None]:
         """Wait, unless the run is stopped meanwhile."""
-        bell = Bell()
-        with self.run.waking(bell):
-            yield bell.wait(min(seconds, self.run.left()))
+        waiter = Waiter()
+        with self.scope.wake_on_stop(waiter):
+            yield waiter.wait(min(seconds, self.scope.remaining()))
 
-    def every_page(self, module: ModuleType, **arguments: object) -> Steps[list[Order]]:
-        """Read a list of orders to its end, newest first."""
-        found: list[Order] = []
+    def fetch_all(self, operation: ModuleType, **arguments: object) -> EffectGenerator[list[Order]]:
+        """Fetch every page of a listing, newest first."""
+        orders: list[Order] = []
         while True:
-            page = yield from self.ask(module, **arguments, limit=PAGE)
-            oldest = str(page[-1].order_id) if len(page) == PAGE else ""
-            if oldest and oldest == arguments.get("id_less_than"):
-                return found  # the same page again
-            found += page
-            if not oldest:
-                return found
-            arguments["id_less_than"] = oldest
+            page = yield from self.fetch(operation, **arguments, limit=PAGE_SIZE)
+            oldest_id = last_id(page)
+            if oldest_id and oldest_id == arguments.get("id_less_than"):
+                return orders  # the same page again
+            orders += page
+            if not oldest_id:
+                return orders
+            arguments["id_less_than"] = oldest_id
 
 
-def confirm(asker: Asker, addresses: Iterable[Address], known: dict[Address, Confirmed]) -> Steps[None]:
+def last_id(page: list[Order]) -> str:
+    """Return the id after which the next page begins; empty if there is no next page."""
+    if len(page) < PAGE_SIZE:
+        return ""
+    return str(page[-1].order_id or "")
+
+
+def confirm(
+    queries: OrderQueries, keys: Iterable[OrderKey], confirmed: dict[OrderKey, Confirmed]
+) -> EffectGenerator[None]:
     """
-    Ask what became of orders until none of them is open any more, or nothing changes for too long.
+    Ask what became of orders until none of them is open any more, or nothing has changed for too long.
 
     Args:
-        asker: Who asks.
-        addresses: The orders, as the kind of identifier and the identifier.
-        known: Is told of each order as it is known; one that nobody could be asked about in time is not in it.
+        queries: Sends the requests.
+        keys: The orders.
+        confirmed: Receives each order as soon as it is known; an order that could not be asked for in time is not in it.
 
     """
-    unsettled, missing, pause = list(dict.fromkeys(addresses)), [("", "")], FIRST_PAUSE
-    until = asker.run.clock() + PATIENCE
-    while unsettled:
-        found: dict[Address, Order | None] = {}
-        for module in (get_unfilled_orders, get_history_orders):
-            yield from _from_pages(asker, module, [one for one in unsettled if one not in found], found, known)
-        before, missing = missing, [one for one in unsettled if one not in found]
-        # An order on its way from the one list to the other is found in the next round, a hundred at a time.
-        if missing == before or len(missing) < FEW:
-            for kind, name in missing:
-                argument = {"order_id": name} if kind == "orderId" else {"client_oid": name}
-                orders = yield from asker.ask(get_order_info, **argument)
-                known[kind, name] = _meaning(orders[0] if orders else None)
-        left = [one for one in unsettled if known.get(one, Confirmed.LIVE) is Confirmed.LIVE]
-        if len(left) < len(unsettled):
-            until, pause = asker.run.clock() + PATIENCE, FIRST_PAUSE
-        unsettled = left
-        if asker.run.clock() + pause > until or asker.run.left() <= pause:
+    scope = queries.scope
+    pending = list(dict.fromkeys(keys))
+    missing_before: list[OrderKey] | None = None
+    pause = FIRST_PAUSE
+    give_up_at = scope.clock() + STALL_TIMEOUT
+    while pending:
+        missing = yield from _search_listings(queries, pending, confirmed)
+        # An order on its way from the one listing to the other is found by the next search, with a hundred others.
+        if missing == missing_before or len(missing) <= SINGLE_LOOKUP_MAX:
+            yield from _look_up(queries, missing, confirmed)
+        missing_before = missing
+        still_open = [key for key in pending if confirmed.get(key, Confirmed.LIVE) is Confirmed.LIVE]
+        if len(still_open) < len(pending):
+            give_up_at = scope.clock() + STALL_TIMEOUT
+            pause = FIRST_PAUSE
+        pending = still_open
+        if scope.clock() + pause > give_up_at or scope.remaining() <= pause:
             return
-        if unsettled:
-            yield from asker.pause(pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
+        if pending:
+            yield from queries.pause(pause)
+            pause = min(2 * pause, MAX_PAUSE)
 
 
-def _from_pages(
-    asker: Asker,
-    module: ModuleType,
-    addresses: list[Address],
-    found: dict[Address, Order | None],
-    known: dict[Address, Confirmed],
-) -> Steps[None]:
-    wanted = set(addresses)
-    ids = sorted(filter(None, (_number(name) for kind, name in addresses if kind == "orderId")), reverse=True)
-    # Those known by clientOid alone are likely to be among the newest: from there on, page by page.
-    start = None if any(kind == "clientOid" for kind, _ in addresses) else ids[0] + 1 if ids else 0
-    while start != 0:
-        before = {} if start is None else {"id_less_than": str(start)}
-        page = yield from asker.ask(module, **before, limit=PAGE)
-        # The newest of those that had the same clientOid is the one that is meant.
-        names = [(("orderId", str(one.order_id)), ("clientOid", str(one.client_oid)), one) for one in reversed(page)]
-        hits = {one: order for *both, order in names for one in both if one in wanted and one not in found}
-        found |= hits
-        known |= {address: _meaning(order) for address, order in hits.items()}
-        oldest = str(page[-1].order_id) if len(page) == PAGE else ""
-        last = _number(oldest)
-        if start is not None and last >= start:
-            return  # a list in another order than the one that makes jumping safe
-        ids = [one for one in ids if one < last]
-        by_client_oid = any(kind == "clientOid" and (kind, name) not in found for kind, name in addresses)
-        start = last if last and by_client_oid and hits else ids[0] + 1 if ids else 0
+def _search_listings(
+    queries: OrderQueries, keys: list[OrderKey], confirmed: dict[OrderKey, Confirmed]
+) -> EffectGenerator[list[OrderKey]]:
+    """Search the open orders, then the finished ones; return the keys that are in neither listing."""
+    missing = keys
+    for listing in (get_unfilled_orders, get_history_orders):
+        search = _ListingSearch(missing, confirmed)
+        yield from search.run(queries, listing)
+        missing = [key for key in missing if key in search.wanted]
+    return missing
 
 
-def _number(name: str) -> int:
-    # No exchange counts so far, and Python would not read any number of digits.
-    return int(name) if re.fullmatch(r"[0-9]{1,40}", name) else 0
+def _look_up(
+    queries: OrderQueries, keys: Iterable[OrderKey], confirmed: dict[OrderKey, Confirmed]
+) -> EffectGenerator[None]:
+    """Look orders up one by one."""
+    for key in keys:
+        id_field, value = key
+        argument = {"order_id": value} if id_field == "orderId" else {"client_oid": value}
+        orders = yield from queries.fetch(get_order_info, **argument)
+        confirmed[key] = confirmed_status(orders[0]) if orders else Confirmed.NOT_FOUND
 
 
-def _meaning(order: Order | None) -> Confirmed:
-    if order is None:
-        return Confirmed.NOT_FOUND
+class _ListingSearch:
+    """A search for orders in a listing, in as few pages as possible."""
+
+    def __init__(self, keys: Iterable[OrderKey], confirmed: dict[OrderKey, Confirmed]) -> None:
+        self.wanted = set(keys)
+        self._confirmed = confirmed
+        numbers = [_number(value) for id_field, value in self.wanted if id_field == "orderId"]
+        self._ids = sorted(number for number in numbers if number)
+        """The wanted order ids, smallest first."""
+        self._client_oids = sum(id_field == "clientOid" for id_field, _ in self.wanted)
+        """How many orders are wanted by clientOid."""
+
+    def run(self, queries: OrderQueries, listing: ModuleType) -> EffectGenerator[None]:
+        """Fetch pages until every order is found or the listing has ended."""
+        if self._client_oids:
+            # Their position is not known, but they are likely to be among the newest.
+            before = None
+        elif self._ids:
+            before = self._ids[-1] + 1
+        else:
+            return
+        while True:
+            arguments = {} if before is None else {"id_less_than": str(before)}
+            page = yield from queries.fetch(listing, **arguments, limit=PAGE_SIZE)
+            matches = self._match(page)
+            oldest = _number(last_id(page))
+            if before is not None and oldest >= before:
+                return  # not sorted by id, so no position can be computed
+            before = self._next_position(oldest, matches)
+            if not before:
+                return
+
+    def _match(self, page: list[Order]) -> int:
+        """Confirm the wanted orders of a page; return how many there were."""
+        matches = 0
+        # Newest first: of several orders with one clientOid, the newest is the one that is meant.
+        for order in page:
+            keys: tuple[OrderKey, OrderKey] = (("orderId", str(order.order_id)), ("clientOid", str(order.client_oid)))
+            for key in keys:
+                if key in self.wanted:
+                    self.wanted.remove(key)
+                    self._confirmed[key] = confirmed_status(order)
+                    self._client_oids -= key[0] == "clientOid"
+                    matches += 1
+        return matches
+
+    def _next_position(self, oldest: int, matches: int) -> int:
+        """Return the id before which the next page begins; 0 if the search is over."""
+        while self._ids and self._ids[-1] >= oldest:
+            self._ids.pop()
+        if oldest and self._client_oids and matches:
+            return oldest
+        return self._ids[-1] + 1 if self._ids else 0
+
+
+def _number(text: str) -> int:
+    """Return an order id as a number; 0 if it is not one."""
+    return int(text) if re.fullmatch(f"[0-9]{{1,{MAX_ID_DIGITS}}}", text) else 0
+
+
+def confirmed_status(order: Order) -> Confirmed:
+    """Return what a row of a listing says about its order."""
     if order.status == "filled":
         return Confirmed.FILLED
-    if order.status in ("cancelled", "canceled"):
-        try:
-            return Confirmed.PARTLY_FILLED if float(str(order.base_volume)) > 0 else Confirmed.CANCELLED
-        except ValueError:
-            return Confirmed.CANCELLED
-    return Confirmed.LIVE
+    if order.status not in ("cancelled", "canceled"):
+        return Confirmed.LIVE
+    try:
+        return Confirmed.PARTLY_FILLED if float(str(order.base_volume)) > 0 else Confirmed.CANCELLED
+    except ValueError:
+        return Confirmed.CANCELLED

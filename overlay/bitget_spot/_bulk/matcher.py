@@ -1,125 +1,167 @@
 """
-From what came back for a batch to the fate of each of its orders: pure.
+From the response to a batch to the outcome of each of its orders. Pure.
 
-The lists of an answer may be null, missing, short, reordered, or hold rows for orders that nobody asked for; ids may
-be numbers, null or empty. Rows are matched by id and never by position. Where an order stands in both lists its
-failure counts: to call it accepted would be to believe the better half of a contradiction.
+The lists of a response may be null, missing, incomplete or reordered, or contain rows for other orders; ids may be
+numbers, null or empty. Rows are matched by id and never by position. If an order is in both lists, the failure counts:
+of a contradiction, the worse half is the safe one to report.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from attrs import frozen
 
-from bitget_spot._bulk.planner import Batch
-from bitget_spot._bulk.report import Status
-from bitget_spot._middleware.context import Halted, Trail
-from bitget_spot._middleware.responses import words
+from bitget_spot._bulk.planner import Batch, OrderKey, OrderTarget
+from bitget_spot._bulk.report import Outcome, Status
+from bitget_spot._middleware.context import RequestContext, RunStopped
+from bitget_spot._middleware.responses import printable
 from bitget_spot.errors import ApiError, OrderNotFoundError, error_class
 from bitget_spot_api.models import AcceptedOrder, BatchCancelOrdersResponse, BatchCancelOrdersResult, FailedOrder
 
+STOPPED: Final = "the run ended before it could be sent"
+UNMENTIONED: Final = "the response does not mention it"
+LABEL: Final = "label"
+"""The kind of a clientOid next to an orderId: it does not address the order, but a row may have nothing else."""
+
 
 @frozen
-class Fate:
-    """What became of one order of a batch."""
-
-    status: Status
-    code: str | None = None
-    message: str | None = None
-
-
-HALTED = "the run had ended before it could be sent"
-ACCEPTED = Fate(Status.ACCEPTED)
-UNMENTIONED = Fate(Status.UNKNOWN, message="the answer does not mention it")
-
-
-def fates(batch: Batch, came: object, trail: Trail) -> tuple[list[Fate], list[Mapping[str, Any]]]:
+class MatchedBatch:
     """
-    Tell what became of each order of a batch.
+    What a response says about a batch.
+
+    Attributes:
+        outcomes: One outcome for each order, in the order of the batch.
+        unmatched: The rows that belong to none of them.
+
+    """
+
+    outcomes: list[Outcome]
+    unmatched: list[Mapping[str, Any]]
+
+
+@frozen
+class _Row:
+    """One row of a response, and the list that it is in."""
+
+    accepted: bool
+    fields: Mapping[str, Any]
+
+
+def match_response(batch: Batch, result: object, context: RequestContext) -> MatchedBatch:
+    """
+    Return the outcome of each order of a batch.
 
     Args:
         batch: What was sent.
-        came: The generated function's answer, or the exception that came instead.
-        trail: What happened on the way.
-
-    Returns:
-        A fate for each order, in the batch's order; and the rows that belong to none of them.
+        result: The generated function's return value, or the exception that it raised.
+        context: What happened on the way.
 
     """
-    if isinstance(came, BaseException):
-        return [_fate_of_all(came, trail)] * len(batch.targets), []
-    found: dict[tuple[str, str], Fate] = {}
-    foreign: list[Mapping[str, Any]] = []
-    names = _names(batch)
-    for status, row in _rows(came):
-        address = _match(names, row)
-        if address is None:
-            foreign.append(row)
-        elif status is Status.ACCEPTED:
-            found.setdefault(address, ACCEPTED)
-        elif address not in found or found[address].status is Status.ACCEPTED:
-            found[address] = _failure(_said(row.get("errorCode")), _said(row.get("errorMsg")), trail)
-    return [found.get(target.address, UNMENTIONED) for target in batch.targets], foreign
+    if isinstance(result, Exception):
+        return MatchedBatch([_outcome_of_error(target, result, context) for target in batch.targets], [])
+    rows: dict[OrderKey, _Row] = {}
+    unmatched: list[Mapping[str, Any]] = []
+    keys = _keys_by_id(batch)
+    for row in _rows(result):
+        key = _match(keys, row.fields)
+        if key is None:
+            unmatched.append(row.fields)
+        elif key not in rows or (rows[key].accepted and not row.accepted):
+            rows[key] = row
+    outcomes = [_outcome_of_row(target, rows.get(target.key), context) for target in batch.targets]
+    return MatchedBatch(outcomes, unmatched)
 
 
-def _fate_of_all(error: BaseException, trail: Trail) -> Fate:
+def _outcome_of_error(target: OrderTarget, error: Exception, context: RequestContext) -> Outcome:
     if isinstance(error, ApiError):
-        return _failure(error.code, error.message, trail)
-    message = HALTED if isinstance(error, Halted) else f"{type(error).__name__}: {error}".rstrip(": ")
-    return Fate(Status.UNKNOWN if trail.doubtful else Status.NOT_SENT, message=message)
+        return _failure(target, error, context)
+    status = Status.UNKNOWN if context.maybe_executed else Status.NOT_SENT
+    if isinstance(error, RunStopped):
+        return Outcome(target.order, status, message=STOPPED, attempts=context.attempts)
+    message = f"{type(error).__name__}: {error}".rstrip(": ")
+    return Outcome(target.order, status, message=message, attempts=context.attempts, error=error)
 
 
-def _failure(code: str | None, message: str | None, trail: Trail) -> Fate:
-    if code is not None and error_class(code) is OrderNotFoundError:
-        return Fate(Status.GONE, code, message)
-    # An earlier try may have cancelled the order, and then this refusal is only its echo.
-    return Fate(Status.UNKNOWN if trail.doubtful else Status.REJECTED, code, message)
+def _outcome_of_row(target: OrderTarget, row: _Row | None, context: RequestContext) -> Outcome:
+    if row is None:
+        return Outcome(target.order, Status.UNKNOWN, message=UNMENTIONED, attempts=context.attempts)
+    if row.accepted:
+        return Outcome(target.order, Status.ACCEPTED, attempts=context.attempts)
+    code = _optional_text(row.fields.get("errorCode")) or ""
+    message = _optional_text(row.fields.get("errorMsg")) or ""
+    return _failure(target, error_class(code)(code, message, 200), context)
 
 
-def _rows(answer: object) -> Iterator[tuple[Status, Mapping[str, Any]]]:
-    result = answer.data if isinstance(answer, BatchCancelOrdersResponse) else None
-    if isinstance(result, BatchCancelOrdersResult):
-        for status, rows in ((Status.ACCEPTED, result.success_list), (Status.REJECTED, result.failure_list)):
-            # The generated parser hands a list on as it is where one of its rows is not what it should be.
-            for row in rows if isinstance(rows, list) else ():
-                yield status, row.to_dict() if isinstance(row, AcceptedOrder | FailedOrder) else _mapping(row)
+def _failure(target: OrderTarget, error: ApiError, context: RequestContext) -> Outcome:
+    if isinstance(error, OrderNotFoundError):
+        status = Status.GONE
+    elif context.maybe_executed:
+        # An earlier attempt may have cancelled the order, and this error may only be its consequence.
+        status = Status.UNKNOWN
+    else:
+        status = Status.REJECTED
+    return Outcome(
+        target.order,
+        status,
+        code=error.code or None,
+        message=error.message or None,
+        attempts=context.attempts,
+        error=error,
+    )
 
 
-def _mapping(row: object) -> Mapping[str, Any]:
+def _rows(response: object) -> Iterator[_Row]:
+    result = response.data if isinstance(response, BatchCancelOrdersResponse) else None
+    if not isinstance(result, BatchCancelOrdersResult):
+        return
+    for accepted, rows in ((True, result.success_list), (False, result.failure_list)):
+        # The generated parser returns a list as it is if one of its rows is malformed.
+        if isinstance(rows, list):
+            for row in rows:
+                yield _Row(accepted, _as_mapping(row))
+
+
+def _as_mapping(row: object) -> Mapping[str, Any]:
+    if isinstance(row, AcceptedOrder | FailedOrder):
+        return row.to_dict()
     return row if isinstance(row, Mapping) else {"row": row}
 
 
-def _names(batch: Batch) -> dict[tuple[str, str], tuple[str, str]]:
-    names = {target.address: target.address for target in batch.targets}
-    # Labels may repeat, and then they name nothing.
+def _keys_by_id(batch: Batch) -> dict[OrderKey, OrderKey]:
+    """Return the key of an order by each id that a row may have for it."""
+    keys = {target.key: target.key for target in batch.targets}
+    # Labels may repeat, and then they identify nothing.
     labels = Counter(target.client_oid for target in batch.targets)
     for target in batch.targets:
         if target.client_oid and labels[target.client_oid] == 1:
-            names["label", target.client_oid] = target.address
-    return names
+            keys[LABEL, target.client_oid] = target.key
+    return keys
 
 
-def _match(names: Mapping[tuple[str, str], tuple[str, str]], row: Mapping[str, Any]) -> tuple[str, str] | None:
-    order_id, client_oid = _text(row.get("orderId")), _text(row.get("clientOid"))
-    if order_id and ("orderId", order_id) in names:
-        return names["orderId", order_id]
-    if client_oid and ("clientOid", client_oid) in names:
-        return names["clientOid", client_oid]
-    # A label names an order only where the row has nothing better.
-    return None if order_id or not client_oid else names.get(("label", client_oid))
+def _match(keys: Mapping[OrderKey, OrderKey], row: Mapping[str, Any]) -> OrderKey | None:
+    order_id = _id_text(row.get("orderId"))
+    client_oid = _id_text(row.get("clientOid"))
+    if order_id and ("orderId", order_id) in keys:
+        return keys["orderId", order_id]
+    if client_oid and ("clientOid", client_oid) in keys:
+        return keys["clientOid", client_oid]
+    # A label counts only if the row has no orderId.
+    if client_oid and not order_id:
+        return keys.get((LABEL, client_oid))
+    return None
 
 
-def _text(value: object) -> str | None:
-    # Ids are looked up, mostly as they came, and never shown.
-    return value or None if isinstance(value, str) else _said(value)
+def _id_text(value: object) -> str | None:
+    # Ids are only compared, and most of them are text.
+    return value or None if isinstance(value, str) else _optional_text(value)
 
 
-def _said(value: object) -> str | None:
+def _optional_text(value: object) -> str | None:
     try:
-        return None if value is None else words(value) or None
+        return None if value is None else printable(value) or None
     except RecursionError:
-        # The thread that parsed it may have had more room on its stack.
+        # Nested so deeply that it parsed in a thread with more room on its stack.
         return None

@@ -1,52 +1,67 @@
-"""What became of every order."""
+"""The outcome of every order, and the report of a run."""
 
 from __future__ import annotations
 
-import copyreg
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
-from attrs import frozen
+from attrs import field, frozen
 
-from bitget_spot._bulk.confirmation import Confirmed
-from bitget_spot._middleware.responses import words
+from bitget_spot._middleware.responses import printable
 from bitget_spot.errors import OrdersNotCancelledError
 from bitget_spot_api.models import OrderRef
-from bitget_spot_api.types import UNSET, Unset
+from bitget_spot_api.types import Unset
 
 
 class Status(StrEnum):
-    """What is known of an order after the run."""
+    """What is known about the cancel of an order."""
 
     ACCEPTED = "accepted"
-    """The exchange has received the cancel. It runs asynchronously, and the order can still fill."""
+    """The exchange has received the cancel. It executes it asynchronously, and the order can still fill."""
     GONE = "gone"
-    """There is nothing to cancel: filled, cancelled earlier, or never there; the exchange does not say which."""
+    """There is nothing to cancel: filled, cancelled earlier or never there. The exchange does not say which."""
     REJECTED = "rejected"
-    """The exchange refused, and `code` says why."""
+    """The exchange refused the cancel, and `code` says why."""
     UNKNOWN = "unknown"
-    """It was sent, and no answer settles what became of it."""
+    """The cancel was sent, and no response says what became of it."""
     NOT_SENT = "not_sent"
-    """It never left."""
+    """The cancel was not sent."""
 
 
-SETTLED = frozenset({Status.ACCEPTED, Status.GONE})
+class Confirmed(StrEnum):
+    """What the exchange says about an order afterwards, when asked for it."""
+
+    CANCELLED = "cancelled"
+    """It was cancelled, and nothing of it was filled."""
+    FILLED = "filled"
+    """It was filled before the cancel was executed: the position that it opens or closes exists."""
+    PARTLY_FILLED = "partly_filled"
+    """A part of it was filled, and the rest was cancelled."""
+    LIVE = "live"
+    """It is still open."""
+    NOT_FOUND = "not_found"
+    """The exchange does not know it, or does not know it any more."""
+
+
+DONE: Final = frozenset({Status.ACCEPTED, Status.GONE})
+"""The statuses after which there is nothing left to send."""
 
 
 @frozen
 class Outcome:
     """
-    What became of one order.
+    The outcome of one order.
 
     Attributes:
-        order: The very object that was given.
-        status: What is known of it.
-        code: The exchange's code, where it gave one.
-        message: The exchange's words, or what went wrong on the way.
-        tries: How often it was sent.
-        confirmed: What the exchange said when it was asked afterwards; `None` where it was not, or no answer came.
+        order: The object that you passed in.
+        status: What is known about the cancel.
+        code: The exchange's code, if it gave one.
+        message: The exchange's message, or what went wrong on the way.
+        attempts: How often the cancel was sent.
+        confirmed: What the exchange said about the order afterwards; `None` if it was not asked or did not respond.
+        error: The exception behind the status; `None` for an accepted order, and if no response mentions the order.
 
     """
 
@@ -54,32 +69,40 @@ class Outcome:
     status: Status
     code: str | None = None
     message: str | None = None
-    tries: int = 0
+    attempts: int = 0
     confirmed: Confirmed | None = None
+    error: Exception | None = field(default=None, eq=False, repr=False)
 
     def row(self) -> dict[str, Any]:
-        """Make a flat record of it, in the vendor's words; what is absent is `None`."""
+        """Return a flat record, with the vendor's names for the fields of the order; `None` for what is absent."""
         return {
-            "symbol": _absent(self.order.symbol),
-            "orderId": _absent(self.order.order_id),
-            "clientOid": _absent(self.order.client_oid),
+            "symbol": _optional_text(self.order.symbol),
+            "orderId": _optional_text(self.order.order_id),
+            "clientOid": _optional_text(self.order.client_oid),
             "status": str(self.status),
             "code": self.code,
             "message": self.message,
-            "tries": self.tries,
+            "attempts": self.attempts,
             "confirmed": None if self.confirmed is None else str(self.confirmed),
         }
+
+    def __str__(self) -> str:
+        parts = [f"{_order_name(self.order)}: {self.status}"]
+        parts += [part for part in (self.code, self.message) if part]
+        if self.confirmed:
+            parts.append(f"({self.confirmed})")
+        return " ".join(parts)
 
 
 @frozen
 class Report:
     """
-    One outcome for every order given, in the order in which they were given.
+    One outcome for each order, in the order of the input. You can iterate over it.
 
     Attributes:
         outcomes: The outcomes.
-        unmatched: Rows of answers that belong to no order that was asked for.
-        remaining_calls: What the exchange last said of the calls left in its current window, of unknown length.
+        unmatched: Rows of responses that belong to none of the orders.
+        remaining_calls: What the exchange last reported as the calls left in the current second.
 
     """
 
@@ -90,22 +113,25 @@ class Report:
     def __len__(self) -> int:
         return len(self.outcomes)
 
+    def __iter__(self) -> Iterator[Outcome]:
+        return iter(self.outcomes)
+
     @property
     def counts(self) -> dict[Status, int]:
-        """How many orders have each status; every status is there."""
-        found = Counter(outcome.status for outcome in self.outcomes)
-        return {status: found[status] for status in Status}
+        """How many orders have each status; every status is present."""
+        counts = Counter(outcome.status for outcome in self.outcomes)
+        return {status: counts[status] for status in Status}
 
     def only(self, *statuses: Status) -> tuple[Outcome, ...]:
-        """Answer the outcomes that have one of these statuses."""
+        """Return the outcomes with one of these statuses."""
         return tuple(outcome for outcome in self.outcomes if outcome.status in statuses)
 
     def orders(self, *statuses: Status) -> list[OrderRef]:
-        """Answer the orders that have one of these statuses, to be given to `cancel_orders` again, say."""
+        """Return the orders with one of these statuses, for example to pass them to `cancel_orders` again."""
         return [outcome.order for outcome in self.only(*statuses)]
 
     def rows(self) -> list[dict[str, Any]]:
-        """Make a flat record of each outcome, for a table or a file."""
+        """Return a flat record of each outcome, for a table or a file."""
         return [outcome.row() for outcome in self.outcomes]
 
     def raise_for_failures(self) -> None:
@@ -116,40 +142,48 @@ class Report:
             OrdersNotCancelledError: Some are rejected, unknown or were not sent; it carries this report.
 
         """
-        if any(outcome.status not in SETTLED for outcome in self.outcomes):
+        if any(outcome.status not in DONE for outcome in self.outcomes):
             raise OrdersNotCancelledError(self)
 
     def __str__(self) -> str:
         counts = ", ".join(f"{count} {status}" for status, count in self.counts.items() if count)
-        lines = [f"{len(self)} order{'s' * (len(self) != 1)}: {counts or 'nothing to do'}"]
-        lines += [
-            f"  {_name(outcome.order)}: {outcome.status}"
-            + (f" {outcome.code}" if outcome.code else "")
-            + (f" {outcome.message}" if outcome.message else "")
-            + (f" ({outcome.confirmed})" if outcome.confirmed else "")
-            for outcome in self.outcomes
-            if outcome.status is not Status.ACCEPTED or outcome.confirmed not in (None, Confirmed.CANCELLED)
-        ]
+        plural = "" if len(self) == 1 else "s"
+        lines = [f"{len(self)} order{plural}: {counts or 'nothing to do'}"]
+        lines += [f"  {outcome}" for outcome in self.outcomes if _is_notable(outcome)]
         if self.unmatched:
-            lines.append(f"  {len(self.unmatched)} rows of the answers belong to no order that was asked for")
+            lines.append(f"  {len(self.unmatched)} rows of the responses belong to none of these orders")
         return "\n".join(lines)
 
 
-def _the_unset() -> Unset:
-    return UNSET
+def report_of(error: BaseException) -> Report | None:
+    """
+    Return the report that an exception carries because it ended a run.
+
+    Args:
+        error: Any exception, for example a `KeyboardInterrupt` or an `asyncio.CancelledError`.
+
+    Returns:
+        The outcomes so far; `None` if the exception did not end a run.
+
+    """
+    report = getattr(error, "report", None)
+    return report if isinstance(report, Report) else None
 
 
-def _by_name(_: Unset) -> tuple[Callable[[], Unset], tuple[()]]:
-    return _the_unset, ()
+def attach_report(error: BaseException, report: Report) -> None:
+    """Let an exception carry a report, as the attribute `report`."""
+    vars(error)["report"] = report
 
 
-# The generated code asks whether a field *is* UNSET, so a copy of it, out of a pickle say, would be sent.
-copyreg.pickle(Unset, _by_name)
+def _is_notable(outcome: Outcome) -> bool:
+    """Return whether an outcome is listed when a report is printed."""
+    return outcome.status is not Status.ACCEPTED or outcome.confirmed not in (None, Confirmed.CANCELLED)
 
 
-def _absent(value: str | Unset | None) -> str | None:
+def _optional_text(value: str | Unset | None) -> str | None:
     return None if isinstance(value, Unset) else value
 
 
-def _name(order: OrderRef) -> str:
-    return words(_absent(order.order_id) or f"clientOid {_absent(order.client_oid)}")
+def _order_name(order: OrderRef) -> str:
+    order_id = _optional_text(order.order_id)
+    return printable(order_id or f"clientOid {_optional_text(order.client_oid)}")

@@ -1,7 +1,11 @@
 """
-The command line, on typer and rich: reads orders, cancels them by the public functions, and tells what came of it.
+The command line, with typer and rich.
 
-Reading (`_orders`) and judging (`_advice`) are pure; `_show` writes; `_app` holds the commands.
+    app         the commands
+    output      writes to stdout and stderr
+    advice      what an outcome or an error means: what to do, and the exit status
+    orders      reads orders from options and files
+    check       checks key, clock and account
 """
 
 from bitget_spot._cli.app import run

@@ -1,17 +1,17 @@
-"""What an outcome or an error means for the one who reads it: what to do, and the exit status. Pure."""
+"""What an outcome or an error means for the user: what to do, and the exit status. Pure."""
 
 from __future__ import annotations
 
-import re
 import traceback
+from collections.abc import Mapping
 from enum import IntEnum
 from pathlib import Path
 from typing import Final
 
 import httpx
 
-from bitget_spot._bulk.confirmation import Confirmed
-from bitget_spot._bulk.report import SETTLED, Outcome, Report, Status
+from bitget_spot._bulk.report import DONE, Confirmed, Outcome, Report, Status
+from bitget_spot._bulk.runner import CONFIRMABLE
 from bitget_spot._cli.orders import BadInputError
 from bitget_spot.errors import (
     ApiError,
@@ -19,176 +19,208 @@ from bitget_spot.errors import (
     BitgetError,
     ClockError,
     InvalidParameterError,
+    InvalidResponseError,
     MarketStateError,
     OrderStateError,
     PermissionDeniedError,
     RateLimitedError,
     SystemBusyError,
-    UnreadableAnswerError,
     WrongEnvironmentError,
     error_class,
 )
 
-Exit = IntEnum(
-    "Exit",
-    {
-        "OK": 0,
-        "SOME": 1,
-        "BAD_INPUT": 2,
-        "STOPPED": 3,
-        "UNREACHABLE": 4,
-        "DEFECT": 70,
-        "INTERRUPTED": 130,
-        "TERMINATED": 143,
-    },
-)
-"""The exit statuses."""
+
+class Exit(IntEnum):
+    """The exit statuses."""
+
+    OK = 0
+    """All orders are accepted or gone; if confirmed: cancelled."""
+    INCOMPLETE = 1
+    """Some orders are rejected, unknown or not sent; if confirmed: filled or still open."""
+    BAD_INPUT = 2
+    """The input is not valid; nothing was sent."""
+    REFUSED = 3
+    """The exchange refuses the key, the permission, the environment or the clock."""
+    UNREACHABLE = 4
+    """The exchange cannot be reached."""
+    DEFECT = 70
+    """An error that this program does not expect."""
+    INTERRUPTED = 130
+    """Ctrl-C."""
+    TERMINATED = 143
+    """SIGTERM."""
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM has come, which ends a command as Ctrl-C does."""
+    """The process received SIGTERM, which ends a command like Ctrl-C."""
 
 
-STOPPING: Final = (AuthenticationError, PermissionDeniedError, WrongEnvironmentError, ClockError)
-UNREACHABLE: Final = (httpx.TransportError, UnreadableAnswerError)
-TROUBLE: Final = re.compile(r"\w+(Error|Timeout|Protocol)\b")
-"""How the message of an order begins that met trouble on the way."""
-
-STATUSES: Final[tuple[tuple[tuple[type[BaseException], ...], Exit], ...]] = (
+FATAL: Final = (AuthenticationError, PermissionDeniedError, WrongEnvironmentError, ClockError)
+NETWORK_ERROR: Final = (httpx.TransportError, InvalidResponseError)
+EXIT_BY_ERROR: Final[tuple[tuple[tuple[type[BaseException], ...], Exit], ...]] = (
     ((Terminated,), Exit.TERMINATED),
     ((KeyboardInterrupt,), Exit.INTERRUPTED),
-    (STOPPING, Exit.STOPPED),
-    (UNREACHABLE, Exit.UNREACHABLE),
+    (FATAL, Exit.REFUSED),
+    (NETWORK_ERROR, Exit.UNREACHABLE),
     ((BadInputError, InvalidParameterError), Exit.BAD_INPUT),
-    ((BitgetError,), Exit.SOME),
+    ((BitgetError,), Exit.INCOMPLETE),
 )
-"""The exit status of each kind of error; the first that fits."""
+"""The exit status of each kind of error; the first that matches counts."""
 
-SEND_AGAIN: Final = "to send it again is safe"
-MAKE_NTP: Final = "set this machine's clock right, best by NTP"
-FOR_CODE: Final = {
-    "40006": "look at BITGET_API_KEY: there is no such key",
-    "40008": MAKE_NTP,
-    "40009": "look at BITGET_SECRET_KEY: the signature does not fit the key",
-    "40011": "set BITGET_PASSPHRASE",
-    "40012": "look at BITGET_PASSPHRASE, the words chosen when this key was made",
-    "40014": "give the key the permission to trade spot, where it was made",
-    "40018": "add this machine's address to the key's list of addresses",
-    "40034": "look at the symbol: written as BTCUSDT, and of a pair that is traded",
-    "40036": "look at BITGET_PASSPHRASE, the words chosen when this key was made",
-    "40037": "look at BITGET_API_KEY: there is no such key, or no longer",
-    "40038": "add this machine's address to the key's list of addresses",
-    "40040": "give the key the permission to trade spot, where it was made",
-    "40041": "make a new key: this one has expired",
-    "40084": "the account is a classic one, and what was called is for unified ones: report this",
-    "40085": "this is a unified account, which this API does not serve: use a key of a classic account",
-    "40099": "demo and live are mixed up: --demo (or BITGET_DEMO=1) with a demo key, neither with a live one",
+USE_NTP: Final = "Set this machine's clock, best with NTP."
+CHECK_KEY: Final = "Check BITGET_API_KEY; the exchange does not know this key."
+CHECK_PASSPHRASE: Final = "Check BITGET_PASSPHRASE; it was set when the API key was created."  # noqa: S105 - advice
+GRANT_TRADING: Final = "Give the API key the permission to trade spot."
+ALLOW_ADDRESS: Final = "Add this machine's IP address to those of the API key."
+ADVICE_BY_CODE: Final = {
+    "40006": CHECK_KEY,
+    "40008": USE_NTP,
+    "40009": "Check BITGET_SECRET_KEY; the signature does not match the API key.",
+    "40011": "Set BITGET_PASSPHRASE.",
+    "40012": CHECK_PASSPHRASE,
+    "40014": GRANT_TRADING,
+    "40018": ALLOW_ADDRESS,
+    "40034": "Check the symbol; it must be a trading pair of the exchange, written like BTCUSDT.",
+    "40036": CHECK_PASSPHRASE,
+    "40037": CHECK_KEY,
+    "40038": ALLOW_ADDRESS,
+    "40040": GRANT_TRADING,
+    "40041": "Create a new API key; this one has expired.",
+    "40084": "This is a classic account, and the request was one for unified accounts; please report this.",
+    "40085": "This is a unified account, which this API does not serve; use the key of a classic account.",
+    "40099": "Use --demo (or BITGET_DEMO=1) with a demo key only, and a live key without it.",
 }
-FOR_CLASS: Final = {
-    AuthenticationError: "look at BITGET_API_KEY, BITGET_SECRET_KEY and BITGET_PASSPHRASE",
-    ClockError: MAKE_NTP,
-    PermissionDeniedError: "look at the permissions and addresses of the key, and at the account",
-    WrongEnvironmentError: "look whether key, account and --demo go together",
-    InvalidParameterError: "look at the ids and the symbol",
-    OrderStateError: "look at the order at the exchange: its state or kind forbids this cancel",
-    MarketStateError: "look at the pair at the exchange, and send again when it trades",
-    RateLimitedError: "send again; where other programs use the account, share a budget by --slots",
-    SystemBusyError: "the exchange is busy: send again",
+ADVICE_BY_CLASS: Final[Mapping[type[ApiError], str]] = {
+    AuthenticationError: "Check BITGET_API_KEY, BITGET_SECRET_KEY and BITGET_PASSPHRASE.",
+    ClockError: USE_NTP,
+    PermissionDeniedError: "Check the permissions and IP addresses of the API key, and the account.",
+    WrongEnvironmentError: "Check that key, account and --demo match.",
+    InvalidParameterError: "Check the ids and the symbol.",
+    OrderStateError: "Check the order at the exchange; its state or type forbids this cancel.",
+    MarketStateError: "Check the trading pair at the exchange, and send the cancel again when it is traded.",
+    RateLimitedError: "Send the cancel again. Share the limit with --rate-limit-store if other programs use the account.",
+    SystemBusyError: "The exchange is busy; send the cancel again.",
 }
-NOT_KNOWN: Final = "not known"
-FOR_CONFIRMED: Final[dict[str, str]] = {
-    Confirmed.CANCELLED: "nothing: it is cancelled, and nothing of it has filled",
-    Confirmed.FILLED: "look at the position: it filled before the cancel was carried out",
-    Confirmed.PARTLY_FILLED: "look at the position: a part filled, the rest is cancelled",
-    Confirmed.LIVE: f"it is still open: {SEND_AGAIN}",
-    Confirmed.NOT_FOUND: "look at the id and the account: the exchange does not know it, or no longer",
-    NOT_KNOWN: "it could not be asked what became of it: to send it again is safe, and asks again",
+UNCONFIRMED: Final = "unconfirmed"
+"""The exchange was to be asked about an order, and did not respond."""
+ADVICE_BY_CONFIRMATION: Final[dict[str, str]] = {
+    Confirmed.CANCELLED: "Nothing to do: it is cancelled, and nothing of it was filled.",
+    Confirmed.FILLED: "Check your position; the order was filled before the cancel was executed.",
+    Confirmed.PARTLY_FILLED: "Check your position; a part was filled, and the rest is cancelled.",
+    Confirmed.LIVE: "It is still open. Sending the cancel again is safe.",
+    Confirmed.NOT_FOUND: "Check the id and the account; the exchange does not know the order, or does not any more.",
+    UNCONFIRMED: "The exchange did not say what became of it. Sending the cancel again is safe, and asks again.",
 }
-FOR_STATUS: Final = {
-    Status.ACCEPTED: "the exchange has the cancel; until it is carried out the order can fill: --confirm asks",
-    Status.GONE: "filled, cancelled earlier or never there: look at the id, --confirm asks which",
-    Status.REJECTED: "the exchange refused, and the message says why: look at the order there",
-    Status.UNKNOWN: f"nobody knows whether it is cancelled: {SEND_AGAIN}, --confirm asks",
-    Status.NOT_SENT: f"it never left: {SEND_AGAIN}",
+ADVICE_BY_STATUS: Final = {
+    Status.ACCEPTED: "The exchange has received the cancel; the order can fill until it is executed. --confirm asks.",
+    Status.GONE: "Filled, cancelled earlier or never there. Check the id; --confirm asks which.",
+    Status.REJECTED: "The exchange refused the cancel for the reason above. Check the order at the exchange.",
+    Status.UNKNOWN: "The result is unknown. Sending the cancel again is safe; --confirm asks.",
+    Status.NOT_SENT: "The cancel was not sent. Sending it again is safe.",
 }
-DOUBTFUL: Final = (Status.ACCEPTED, Status.GONE, Status.UNKNOWN)
-"""Whose fate is asked for."""
-FOR_NETWORK: Final = "look at the network and at --base-url (BITGET_API_BASE_URL), then send again"
+CHECK_NETWORK: Final = "Check the network and --base-url (BITGET_API_BASE_URL), then send the cancel again."
 
 
-def remedy_for_code(code: str | None) -> str | None:
-    """Tell what to do about a code of the exchange, if anything is known of it."""
-    return FOR_CODE.get(str(code)) or FOR_CLASS.get(error_class(str(code)))
+def advice_for_code(code: str | None) -> str | None:
+    """Return what to do about a code of the exchange; `None` if nothing is known about it."""
+    return ADVICE_BY_CODE.get(str(code)) or ADVICE_BY_CLASS.get(error_class(str(code)))
 
 
-def advice(outcome: Outcome, *, asked: bool) -> str:
+def advice(outcome: Outcome, *, confirm: bool) -> str:
     """
-    Tell what to do about an order.
+    Return what to do about an order.
 
     Args:
-        outcome: What became of it.
-        asked: Whether the exchange was to be asked afterwards.
+        outcome: The outcome of the order.
+        confirm: Whether the exchange was to be asked afterwards.
 
     """
-    if confirmed := confirmation(outcome, asked=asked):
-        return FOR_CONFIRMED[confirmed]
-    known = FOR_STATUS[outcome.status]
-    in_trouble = outcome.code is None and TROUBLE.match(outcome.message or "")
-    remedy = FOR_NETWORK if in_trouble else remedy_for_code(outcome.code)
-    told = (remedy,) if remedy and outcome.status is Status.REJECTED else (remedy, known)
-    return "; ".join(filter(None, told))
+    confirmed = confirmation(outcome, confirm=confirm)
+    if confirmed:
+        return ADVICE_BY_CONFIRMATION[confirmed]
+    if isinstance(outcome.error, NETWORK_ERROR):
+        specific: str | None = CHECK_NETWORK
+    else:
+        specific = advice_for_code(outcome.code)
+    if specific is None:
+        return ADVICE_BY_STATUS[outcome.status]
+    if outcome.status is Status.REJECTED:
+        return specific
+    return f"{specific} {ADVICE_BY_STATUS[outcome.status]}"
 
 
-def confirmation(outcome: Outcome, *, asked: bool) -> str | None:
-    """Tell what the exchange said of an order afterwards, or that it did not although it was to be asked."""
-    return outcome.confirmed or (NOT_KNOWN if asked and outcome.status in DOUBTFUL else None)
+def confirmation(outcome: Outcome, *, confirm: bool) -> str | None:
+    """Return what the exchange said about an order afterwards, or that it did not although it was to be asked."""
+    if outcome.confirmed is not None:
+        return outcome.confirmed
+    return UNCONFIRMED if confirm and outcome.status in CONFIRMABLE else None
 
 
-def is_done(outcome: Outcome, *, asked: bool) -> bool:
-    """Tell whether nothing is left to do about an order."""
-    settled = outcome.status in SETTLED and (not asked or outcome.confirmed is Confirmed.NOT_FOUND)
-    return settled or outcome.confirmed is Confirmed.CANCELLED
+def is_done(outcome: Outcome, *, confirm: bool) -> bool:
+    """Return whether there is nothing left to do about an order."""
+    if outcome.confirmed is Confirmed.CANCELLED:
+        return True
+    if outcome.status not in DONE:
+        return False
+    return not confirm or outcome.confirmed is Confirmed.NOT_FOUND
 
 
-def exit_status(report: Report, ended_by: BaseException | None, *, asked: bool) -> Exit:
+def exit_status(report: Report, error: BaseException | None, *, confirm: bool) -> Exit:
     """
-    Tell the exit status of a run.
+    Return the exit status of a run.
 
     Args:
-        report: What became of the orders.
-        ended_by: What ended the run early, if anything did.
-        asked: Whether the exchange was to be asked afterwards.
+        report: The outcomes of the orders.
+        error: What ended the run early, if anything did.
+        confirm: Whether the exchange was to be asked afterwards.
 
     """
-    told = Exit.OK if ended_by is None else exit_of_error(ended_by)
-    if not report.outcomes or told is Exit.STOPPED or told >= Exit.DEFECT:
-        return told
-    if not any(outcome.status in SETTLED or outcome.confirmed for outcome in report.outcomes):
-        codes = {outcome.code for outcome in report.outcomes}
-        if all(code and issubclass(error_class(code), STOPPING) for code in codes):
-            return Exit.STOPPED
-        if codes == {None} and any(TROUBLE.match(outcome.message or "") for outcome in report.outcomes):
-            return Exit.UNREACHABLE
-    return Exit.SOME if ended_by or not all(is_done(outcome, asked=asked) for outcome in report.outcomes) else Exit.OK
+    status = Exit.OK if error is None else exit_status_of_error(error)
+    if not report.outcomes or status is Exit.REFUSED or status >= Exit.DEFECT:
+        return status
+    common = _common_failure(report)
+    if common is not None:
+        return common
+    if error is None and all(is_done(outcome, confirm=confirm) for outcome in report):
+        return Exit.OK
+    return Exit.INCOMPLETE
 
 
-def exit_of_error(error: BaseException) -> Exit:
-    """Tell the exit status of what has ended a command by itself."""
-    return next((status for kinds, status in STATUSES if isinstance(error, kinds)), Exit.DEFECT)
+def _common_failure(report: Report) -> Exit | None:
+    """Return the exit status if every order failed for reasons that have one of their own."""
+    if any(outcome.status in DONE or outcome.confirmed for outcome in report):
+        return None
+    if all(isinstance(outcome.error, FATAL) for outcome in report):
+        return Exit.REFUSED
+    if any(outcome.code for outcome in report):
+        return None
+    if any(isinstance(outcome.error, NETWORK_ERROR) for outcome in report):
+        return Exit.UNREACHABLE
+    return None
 
 
-def described(error: BaseException) -> tuple[str, str | None]:
+def exit_status_of_error(error: BaseException) -> Exit:
+    """Return the exit status of an error that ended a command."""
+    for classes, status in EXIT_BY_ERROR:
+        if isinstance(error, classes):
+            return status
+    return Exit.DEFECT
+
+
+def describe(error: BaseException) -> tuple[str, str | None]:
     """
-    Tell what has ended a command, and what to do about it.
+    Return what ended a command, and what to do about it.
 
-    Of an error that nobody has foreseen only its kind and place are told: its message may hold anything.
+    Of an unexpected error only the type and the place are shown, because its message may contain anything.
     """
+    if isinstance(error, Terminated):
+        return "stopped by SIGTERM", None
     if isinstance(error, KeyboardInterrupt):
-        return f"stopped by {'SIGTERM' if isinstance(error, Terminated) else 'Ctrl-C'}", None
+        return "stopped by Ctrl-C", None
     if isinstance(error, ApiError):
-        return f"the exchange refused: {error}", remedy_for_code(error.code)
-    if isinstance(error, UNREACHABLE):
-        return f"no answer of the exchange: {type(error).__name__}: {error}".rstrip(": "), FOR_NETWORK
+        return f"error response of the exchange: {error}", advice_for_code(error.code)
+    if isinstance(error, NETWORK_ERROR):
+        return f"no valid response of the exchange: {type(error).__name__}: {error}".rstrip(": "), CHECK_NETWORK
     if isinstance(error, BitgetError | BadInputError):
         return str(error), None
     frame = traceback.extract_tb(error.__traceback__)[-1]

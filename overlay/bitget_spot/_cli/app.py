@@ -1,50 +1,45 @@
-"""
-The commands.
-
-Typer reads the arguments and answers what is to be done. It is done outside of typer, which would take Ctrl-C for
-itself, and with it the report.
-"""
+"""The commands."""
 
 from __future__ import annotations
 
 import io
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from enum import StrEnum
 from importlib.metadata import version
 from typing import Annotated, Final, NoReturn, cast
 
 import typer
+from attrs import frozen
 
 from bitget_spot._bulk import cancel_open_orders, cancel_orders
-from bitget_spot._bulk.report import Report
+from bitget_spot._bulk.report import Report, report_of
 from bitget_spot._cli.advice import Exit, Terminated
 from bitget_spot._cli.check import check_all
 from bitget_spot._cli.orders import BadInputError, collect, plan
-from bitget_spot._cli.output import Show, is_terminal
-from bitget_spot._middleware.base import drive
-from bitget_spot._middleware.context import Run
-from bitget_spot._middleware.retry import TRIES
-from bitget_spot.client import _demo_variable, connect
+from bitget_spot._cli.output import Output, is_tty
+from bitget_spot.client import connect, demo_from_env
 from bitget_spot.credentials import Credentials
-from bitget_spot.rate_limit import RedisSlots, SQLiteSlots
+from bitget_spot.rate_limit import RedisStore, SQLiteStore
 from bitget_spot_api import Client
 from bitget_spot_api.operations import SERVER_URL
 
 PROGRAM: Final = "bitget-spot"
-USAGE: Final = cast("type[typer.BadParameter]", typer.BadParameter.__base__)
-"""What typer raises where it cannot read the arguments; it hands this out under no name of its own."""
+CHECK_RETRIES: Final = 1
+"""Retries of `check`: its user is waiting for the result."""
+UsageError: Final = cast("type[typer.BadParameter]", typer.BadParameter.__base__)
+"""What typer raises if it cannot parse the arguments; it does not export the class."""
 
 app: Final = typer.Typer(
     name=PROGRAM,
     help="Cancel Bitget spot orders in bulk.\n\nThe key comes from the environment, never from an argument: "
     "BITGET_API_KEY, BITGET_SECRET_KEY and BITGET_PASSPHRASE, or files named by these with _FILE appended.",
     epilog=(
-        "Exit status: 0 all accepted or gone; 1 some rejected, unknown or not sent, and once asked for also filled or "
-        "still open; 2 bad input, nothing sent; 3 stopped by the exchange (key, permission, environment, clock); "
-        "4 unreachable; 130 ended by Ctrl-C."
+        "Exit status: 0 all orders accepted or gone, and cancelled if confirmed; 1 some rejected, unknown or not sent, "
+        "or if confirmed filled or still open; 2 bad input, nothing sent; 3 refused by the exchange (key, permission, "
+        "environment, clock); 4 unreachable; 130 ended by Ctrl-C."
     ),
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -53,26 +48,23 @@ app: Final = typer.Typer(
 
 
 class Side(StrEnum):
-    """A side of the book."""
+    """A side of the order book."""
 
     BUY = "buy"
     SELL = "sell"
 
 
-Work = tuple[Callable[[Show], Report | int], Show]
-"""What a command is to do, which answers a report or an exit status, and what it writes with."""
-
-BaseUrl = Annotated[str, typer.Option(envvar="BITGET_API_BASE_URL", help="Another exchange: a sandbox, say.")]
-Demo = Annotated[bool, typer.Option("--demo", help="Trade on the demo account; so does BITGET_DEMO=1.")]
+BaseUrl = Annotated[str, typer.Option(envvar="BITGET_API_BASE_URL", help="Another exchange, such as a sandbox.")]
+Demo = Annotated[bool, typer.Option("--demo", help="Trade on the demo account, like BITGET_DEMO=1.")]
 Json = Annotated[bool, typer.Option("--json", help="Write one JSON object to stdout.")]
 Deadline = Annotated[
-    float | None, typer.Option(metavar="SECONDS", help="After so many seconds no further request leaves.")
+    float | None, typer.Option(metavar="SECONDS", help="Send no further request after so many seconds.")
 ]
 
 
 @app.callback(invoke_without_command=True)
-def _top(*, version_wanted: Annotated[bool, typer.Option("--version", help="Tell the version.")] = False) -> None:
-    if version_wanted:
+def _top(*, show_version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False) -> None:
+    if show_version:
         typer.echo(f"{PROGRAM} {version(PROGRAM)}")
         raise typer.Exit
 
@@ -95,56 +87,54 @@ def cancel(
         str | None,
         typer.Option(
             metavar="PATH",
-            help="A CSV file with the columns symbol, orderId and clientOid in any order, or JSON lines with these keys; - is stdin.",
+            help="A CSV file with the columns symbol, orderId and clientOid in any order, or JSON lines with these "
+            "keys; - is stdin.",
         ),
     ] = None,
     symbol: Annotated[
-        list[str] | None, typer.Option(metavar="PAIR", help="The trading pair of the orders that name none.")
+        list[str] | None, typer.Option(metavar="PAIR", help="The trading pair of the orders that have none.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the requests; nothing is sent.")] = False,
-    confirm: Annotated[
-        bool, typer.Option("--confirm", help="Ask afterwards what really became of the orders.")
-    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the requests; send nothing.")] = False,
+    confirm: Annotated[bool, typer.Option("--confirm", help="Ask afterwards what became of the orders.")] = False,
     as_json: Json = False,
     deadline: Deadline = None,
     batch_size: Annotated[int | None, typer.Option(metavar="N", help="The most orders in a request.")] = None,
     requests_per_second: Annotated[
-        float | None, typer.Option(metavar="N", help="Another limit than the documented one.")
+        float | None, typer.Option(metavar="N", help="A limit other than the documented one.")
     ] = None,
-    slots: Annotated[
+    rate_limit_store: Annotated[
         str,
         typer.Option(
-            envvar="BITGET_SLOTS",
+            envvar="BITGET_RATE_LIMIT_STORE",
             metavar="STORE",
-            help="Where programs of one account share the limit: memory, sqlite:PATH or redis://HOST:6379/0.",
+            help="Where the programs of one account share the limit: memory, sqlite:PATH or redis://HOST:6379/0.",
         ),
     ] = "memory",
     demo: Demo = False,
     base_url: BaseUrl = SERVER_URL,
-) -> Work:
-    """Cancel orders, and tell what became of every one."""
-
-    def do(show: Show) -> Report | int:
-        orders, places = collect(order_id or (), client_oid or (), file, symbol or ())
-        with usable():
-            requests = plan(orders, places, batch_size)
+) -> None:
+    """Cancel orders, and show the outcome of each."""
+    output = Output(as_json=as_json, confirm=confirm)
+    with exit_on_error(output):
+        collected = collect(order_id or (), client_oid or (), file, symbol or ())
+        with valid_input():
+            requests = plan(collected, batch_size)
         if dry_run:
-            show.plan(len(orders), requests)
-            return Exit.OK
-        with (
-            client_for(base_url, demo=demo, deadline=deadline, store=slots, rate=requests_per_second) as client,
-            show.progress(len(orders)) as tell,
-        ):
-            return cancel_orders.sync(
+            output.plan(len(collected.orders), requests)
+            return
+        settings = ClientSettings(
+            base_url, demo=demo, store=rate_limit_store, requests_per_second=requests_per_second
+        )
+        with settings.client() as client, output.progress(len(collected.orders)) as on_progress, valid_input():
+            report = cancel_orders.sync(
                 client=client,
-                orders=orders,
+                orders=collected.orders,
                 batch_size=batch_size,
                 deadline=deadline,
-                on_progress=tell,
+                on_progress=on_progress,
                 confirm=confirm,
             )
-
-    return do, Show(as_json=as_json, asked=confirm)
+        raise typer.Exit(output.report(report))
 
 
 @app.command(
@@ -156,48 +146,38 @@ def cancel_open(
         list[str] | None, typer.Option(metavar="PAIR", help="Only the orders of this pair; repeatable.")
     ] = None,
     side: Annotated[Side | None, typer.Option(help="Only the orders of this side.")] = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
     as_json: Json = False,
     deadline: Deadline = None,
     demo: Demo = False,
     base_url: BaseUrl = SERVER_URL,
-) -> Work:
+) -> None:
     """Cancel every open order, and look again until none is left: the kill switch."""
-
-    def do(show: Show) -> Report | int:
+    output = Output(as_json=as_json, confirm=True)
+    with exit_on_error(output):
+        symbols = symbol or None
         sides = None if side is None else [side.value]
-        with client_for(base_url, demo=demo, deadline=deadline) as client:
-            with usable():
-                # Without a deadline: whoever is asked takes his time.
-                finder = cancel_open_orders._Switch.open(client, symbol or None, sides, None, None)  # noqa: SLF001 - the same rule
-            if not yes:
-                if not (is_terminal(sys.stdin) and is_terminal(sys.stderr)):
-                    raise BadInputError("this is no terminal, and nobody can be asked: add --yes")
-                found = drive(finder._open_orders())  # noqa: SLF001 - as above
-                if not found:
-                    return Report(())
-                show.question(found, account(base_url, demo=demo))
-                if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-                    raise BadInputError("you did not say yes")
-            with show.progress() as tell:
-                return cancel_open_orders.sync(
-                    client=client, symbols=symbol or None, sides=sides, deadline=deadline, on_progress=tell
+        settings = ClientSettings(base_url, demo=demo)
+        with settings.client() as client:
+            if not yes and not confirmed_by_user(client, symbols, sides, output, settings.account()):
+                raise typer.Exit(output.report(Report(())))
+            with output.progress() as on_progress, valid_input():
+                report = cancel_open_orders.sync(
+                    client=client, symbols=symbols, sides=sides, deadline=deadline, on_progress=on_progress
                 )
-
-    return do, Show(as_json=as_json, asked=True)
+        raise typer.Exit(output.report(report))
 
 
 @app.command(epilog="Example:\n\nbitget-spot check --demo")
-def check(*, as_json: Json = False, demo: Demo = False, base_url: BaseUrl = SERVER_URL) -> Work:
-    """Look whether key, passphrase, clock, account and environment are right; reads only."""
-
-    def do(show: Show) -> Report | int:
-        with client_for(base_url, demo=demo, tries=2) as client:  # who only looks is not to wait for long
-            rows, status = check_all(client, account(base_url, demo=demo))
-        show.checks(rows)
-        return status
-
-    return do, Show(as_json=as_json)
+def check(*, as_json: Json = False, demo: Demo = False, base_url: BaseUrl = SERVER_URL) -> None:
+    """Check key, passphrase, clock, account and environment; reads only."""
+    output = Output(as_json=as_json)
+    with exit_on_error(output):
+        settings = ClientSettings(base_url, demo=demo, retries={"max_retries": CHECK_RETRIES})
+        with settings.client() as client:
+            results, status = check_all(client, settings.account())
+        output.checks(results)
+        raise typer.Exit(status)
 
 
 @app.command(
@@ -205,41 +185,30 @@ def check(*, as_json: Json = False, demo: Demo = False, base_url: BaseUrl = SERV
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
     epilog="Example:\n\nbitget-spot sandbox --port 0 --fault drop-after",
 )
-def sandbox(context: typer.Context) -> Work:
-    """Run a stand-in for the exchange on this machine, with its faults."""
-
-    def do(_: Show) -> Report | int:
-        with usable():
+def sandbox(context: typer.Context) -> None:
+    """Run a sandbox exchange on this machine, with scripted faults."""
+    with exit_on_error(Output()):
+        with valid_input():
             # An extra of its own.
             from bitget_spot.sandbox.__main__ import main  # noqa: PLC0415
-        return main(context.args, prog=f"{PROGRAM} sandbox")
-
-    return do, Show()
+        raise typer.Exit(main(context.args, prog=f"{PROGRAM} sandbox"))
 
 
 def run(argv: Sequence[str] | None = None) -> int:
-    """Run a command with these arguments, or the command line's, and answer the exit status."""
+    """Run a command with these arguments, by default those of the process, and return the exit status."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    show = Show()
+    with suppress(ValueError):  # only the main thread receives signals
+        signal.signal(signal.SIGTERM, _terminate)
     try:
-        with suppress(ValueError):  # only the main thread hears signals
-            signal.signal(signal.SIGTERM, _terminate)
-        work = app(argv, prog_name=PROGRAM, standalone_mode=False)
-        if not isinstance(work, tuple):
-            return int(work or 0)
-        do, show = work
-        came = do(show)
-        return int(show.report(came) if isinstance(came, Report) else came)
-    except USAGE as error:
+        return int(app(argv, prog_name=PROGRAM, standalone_mode=False) or 0)
+    except UsageError as error:
         error.show()
         return int(Exit.BAD_INPUT)
-    except SystemExit as ended:
-        # Of the sandbox's own parser, of the completion, and of rich where nobody reads the help to its end.
-        return ended.code if isinstance(ended.code, int) else 0
-    except BaseException as error:  # noqa: BLE001 - no traceback reaches a user
-        return int(show.report(getattr(error, "report", None) or Report(()), error))
+    except SystemExit as error:
+        # From the sandbox's own parser, from shell completion, and from rich if the help is not read to its end.
+        return error.code if isinstance(error.code, int) else 0
 
 
 def _terminate(*_: object) -> NoReturn:
@@ -247,61 +216,101 @@ def _terminate(*_: object) -> NoReturn:
 
 
 @contextmanager
-def usable() -> Iterator[None]:
-    """Tell of what the options and the environment say, where it cannot be used."""
+def exit_on_error(output: Output) -> Iterator[None]:
+    """
+    Report any exception of a command, with the outcomes that it carries, and exit with its status.
+
+    Typer must not see Ctrl-C: it would replace the exception, and the report would be lost.
+    """
     try:
         yield
-    except (ValueError, OSError, ImportError) as error:
-        raise BadInputError(str(error)) from None
+    except (typer.Exit, SystemExit):
+        raise
+    except BaseException as error:  # noqa: BLE001 - no traceback reaches a user
+        raise typer.Exit(output.report(report_of(error) or Report(()), error)) from None
 
 
 @contextmanager
-def client_for(
-    base_url: str,
-    *,
-    demo: bool,
-    deadline: float | None = None,
-    store: str = "memory",
-    rate: float | None = None,
-    tries: int = TRIES,
-) -> Iterator[Client]:
+def valid_input() -> Iterator[None]:
+    """Raise `BadInputError` if options or environment are not valid."""
+    try:
+        yield
+    except (ValueError, OSError, ImportError) as error:
+        if report_of(error) is not None:
+            raise  # it ended a run, so it is not about the input
+        raise BadInputError(str(error)) from None
+
+
+def confirmed_by_user(
+    client: Client, symbols: Sequence[str] | None, sides: Sequence[str] | None, output: Output, account: str
+) -> bool:
     """
-    Make a client of the environment's account, and close it in the end.
+    Show the open orders, and return whether the user confirms; false if there are none.
 
     Raises:
-        BadInputError: An option or the environment cannot be used.
+        BadInputError: The user does not confirm, or there is no terminal to ask in.
 
     """
-    with ExitStack() as stack:
-        with usable():
-            Run.within(deadline)
-            credentials = Credentials.from_env()
-            slots = stack.enter_context(store_of(store)) if store != "memory" else None
-            client = connect(
-                credentials,
-                base_url=base_url,
-                slots=slots,
-                requests_per_second=rate,
-                demo=demo or None,
-                tries=tries,
-            )
-        yield stack.enter_context(client)
+    if not (is_tty(sys.stdin) and is_tty(sys.stderr)):
+        raise BadInputError("Not running in a terminal, so confirmation is not possible. Pass --yes to skip it.")
+    with valid_input():
+        orders = cancel_open_orders.find(client=client, symbols=symbols, sides=sides)
+    if not orders:
+        return False
+    output.question(orders, account)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise BadInputError("Aborted.")
+    return True
 
 
-def store_of(text: str) -> SQLiteSlots | RedisSlots:
+@frozen
+class ClientSettings:
+    """What a command's client is made from."""
+
+    base_url: str
+    demo: bool
+    store: str = "memory"
+    requests_per_second: float | None = None
+    retries: Mapping[str, int] = {}
+    """The argument `max_retries`, if it is not the default."""
+
+    @contextmanager
+    def client(self) -> Iterator[Client]:
+        """
+        Return a client of the environment's account, which is closed in the end.
+
+        Raises:
+            BadInputError: An option or the environment is not valid.
+
+        """
+        with ExitStack() as stack:
+            with valid_input():
+                store = None if self.store == "memory" else stack.enter_context(parse_store(self.store))
+                client = connect(
+                    Credentials.from_env(),
+                    base_url=self.base_url,
+                    rate_limit_store=store,
+                    requests_per_second=self.requests_per_second,
+                    demo=self.demo or None,
+                    **self.retries,
+                )
+            yield stack.enter_context(client)
+
+    def account(self) -> str:
+        """Return what the account is called in messages."""
+        kind = "demo" if self.demo or demo_from_env() else "live"
+        return f"the {kind} account at {self.base_url}"
+
+
+def parse_store(text: str) -> SQLiteStore | RedisStore:
     """
-    Make the store that an option names.
+    Return the store that an option names.
 
     Raises:
-        ValueError: It names none; the text, which may hold a password, is not shown.
+        ValueError: It is not valid; the text, which may contain a password, is not shown.
 
     """
-    kind, _, rest = text.partition(":")
-    if kind not in ("sqlite", "redis", "rediss") or not rest:
-        raise ValueError("--slots names no store: give memory, sqlite:PATH or redis://HOST:6379/0")
-    return SQLiteSlots(rest) if kind == "sqlite" else RedisSlots(text)
-
-
-def account(base_url: str, *, demo: bool) -> str:
-    """Name the account that is meant."""
-    return f"the {'demo' if demo or _demo_variable() else 'live'} account at {base_url}"
+    kind, _, path = text.partition(":")
+    if kind not in ("sqlite", "redis", "rediss") or not path:
+        raise ValueError("--rate-limit-store: not a valid store; use memory, sqlite:PATH or redis://HOST:6379/0")
+    return SQLiteStore(path) if kind == "sqlite" else RedisStore(text)

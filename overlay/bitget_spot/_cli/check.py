@@ -1,4 +1,4 @@
-"""Whether key, passphrase, clock, account and environment are right: two reads, nothing is changed."""
+"""Checks key, passphrase, clock, account and environment with two read-only requests."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from typing import Final
 
 import httpx
+from attrs import frozen
 
-from bitget_spot._cli.advice import MAKE_NTP, Exit, described, exit_of_error
+from bitget_spot import server_time
+from bitget_spot._cli.advice import USE_NTP, Exit, describe, exit_status_of_error
 from bitget_spot.errors import (
     ApiError,
     AuthenticationError,
@@ -16,24 +18,28 @@ from bitget_spot.errors import (
     PermissionDeniedError,
     WrongEnvironmentError,
 )
-from bitget_spot.server_time import ClockReading, read_clock
+from bitget_spot.server_time import ClockReading
 from bitget_spot_api import Client
 from bitget_spot_api.api.trade import get_unfilled_orders
 from bitget_spot_api.operations import TIMESTAMP_WINDOW_SECONDS
 
-RIGHT: Final = {
+OK: Final = "ok"
+WRONG: Final = "wrong"
+NOT_CHECKED: Final = "not checked"
+
+DETAILS: Final = {
     "key": "the exchange knows it",
-    "passphrase": "it is the key's",
+    "passphrase": "it belongs to the key",
     "secret": "its signature is accepted",
-    "address": "the key may be used from here",
-    "account": "a classic one, as this API needs it",
+    "address": "the key may be used from this IP address",
+    "account": "a classic account, as this API needs it",
     "environment": "the key belongs to it",
-    "reading": "the key may read",
+    "reading": "the key may read orders",
 }
-"""What a signed read that succeeds has shown."""
+"""What a successful signed request shows."""
 TRADING: Final = "only a cancel shows whether the key may trade"
-NAMES: Final = ("exchange", "clock", *RIGHT, "trading")
-BLAMED: Final[Mapping[str, str]] = {
+CHECKS: Final = ("exchange", "clock", *DETAILS, "trading")
+CHECK_BY_CODE: Final[Mapping[str, str]] = {
     "40002": "secret",
     "40003": "secret",
     "40009": "secret",
@@ -46,7 +52,7 @@ BLAMED: Final[Mapping[str, str]] = {
     "40084": "account",
     "40085": "account",
 }
-BLAMED_FOR_CLASS: Final = (
+CHECK_BY_CLASS: Final = (
     (AuthenticationError, "key"),
     (ClockError, "clock"),
     (PermissionDeniedError, "reading"),
@@ -54,45 +60,65 @@ BLAMED_FOR_CLASS: Final = (
 )
 
 
-def check_all(client: Client, account: str) -> tuple[list[tuple[str, str, str]], Exit]:
+@frozen
+class CheckResult:
+    """What one check has found: `ok`, `wrong` or `not checked`, and what is known or what to do."""
+
+    name: str
+    state: str
+    detail: str
+
+
+def check_all(client: Client, account: str) -> tuple[list[CheckResult], Exit]:
     """
-    Ask for the clock and for one open order.
+    Request the exchange's clock and one open order.
 
     Args:
         client: A client of the account.
-        account: Its name, for the one who reads.
+        account: What the account is called in messages.
 
     Returns:
-        What is looked at, each `ok`, `wrong` or `not known`, with what is known and what to do; and the exit status.
+        The results, and the exit status.
 
     """
-    found = dict.fromkeys(NAMES, ("not known", "")) | {"trading": ("not known", TRADING)}
+    results = {name: CheckResult(name, NOT_CHECKED, "") for name in CHECKS}
+    results["trading"] = CheckResult("trading", NOT_CHECKED, TRADING)
     try:
-        reading = read_clock(client)
-        found["exchange"] = ("ok", f"{account} answers in {reading.round_trip * 1000:.0f} ms")
-        found["clock"] = clock_row(reading)
+        reading = server_time.sync(client=client)
+        milliseconds = reading.round_trip * 1000
+        results["exchange"] = CheckResult("exchange", OK, f"{account} responds in {milliseconds:.0f} ms")
+        results["clock"] = check_clock(reading)
         get_unfilled_orders.sync(client=client, limit=1)
     except (BitgetError, httpx.TransportError) as error:
-        text, remedy = described(error)
-        code = exit_of_error(error)
-        state = "wrong" if code in (Exit.STOPPED, Exit.UNREACHABLE) else "not known"
-        found[blamed(error)] = (state, f"{text}; {remedy}" if remedy else text)
+        status = exit_status_of_error(error)
+        result = _failed_check(error, status)
+        results[result.name] = result
     else:
-        found |= {name: ("ok", detail) for name, detail in RIGHT.items()}
-        code = Exit.OK if found["clock"][0] == "ok" else Exit.SOME
-    return [(name, *found[name]) for name in NAMES], code
+        results |= {name: CheckResult(name, OK, detail) for name, detail in DETAILS.items()}
+        status = Exit.OK if results["clock"].state == OK else Exit.INCOMPLETE
+    return list(results.values()), status
 
 
-def clock_row(reading: ClockReading) -> tuple[str, str]:
-    """Judge the clock."""
-    way = "behind" if reading.offset > 0 else "ahead of"
-    told = f"this machine's is {abs(reading.offset):.1f} s {way} the exchange's"
+def check_clock(reading: ClockReading) -> CheckResult:
+    """Return whether this machine's clock is accurate enough to sign requests without a correction."""
+    direction = "behind" if reading.offset > 0 else "ahead of"
+    detail = f"this machine's is {abs(reading.offset):.1f} s {direction} the exchange's"
     if abs(reading.offset) <= TIMESTAMP_WINDOW_SECONDS:
-        return "ok", told
-    return "wrong", f"{told}, which this client makes up for and others do not; {MAKE_NTP}"
+        return CheckResult("clock", OK, detail)
+    return CheckResult("clock", WRONG, f"{detail}; this client corrects that, but other programs do not. {USE_NTP}")
 
 
-def blamed(error: Exception) -> str:
-    """Tell which row an error belongs to."""
-    by_class = next((name for kind, name in BLAMED_FOR_CLASS if isinstance(error, kind)), "exchange")
-    return BLAMED.get(error.code, by_class) if isinstance(error, ApiError) else by_class
+def _failed_check(error: Exception, status: Exit) -> CheckResult:
+    text, remedy = describe(error)
+    state = WRONG if status in (Exit.REFUSED, Exit.UNREACHABLE) else NOT_CHECKED
+    return CheckResult(failed_check_name(error), state, f"{text}. {remedy}" if remedy else text)
+
+
+def failed_check_name(error: Exception) -> str:
+    """Return the check that an error belongs to."""
+    if isinstance(error, ApiError) and error.code in CHECK_BY_CODE:
+        return CHECK_BY_CODE[error.code]
+    for error_type, name in CHECK_BY_CLASS:
+        if isinstance(error, error_type):
+            return name
+    return "exchange"

@@ -1,8 +1,8 @@
 """
-Orders from options and files.
+Reads orders from options and files.
 
-Every problem is told at once, each with its place and a remedy. A spreadsheet keeps fifteen digits of an id of
-nineteen, and an order that is not there counts as gone: so ids are taken exactly, or refused.
+Every problem is reported at once, each with its place and what to do. A spreadsheet keeps fifteen digits of an id of
+nineteen, and an order that does not exist counts as gone. So ids are taken exactly as they are, or refused.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
+
+from attrs import define, field, frozen
 
 from bitget_spot._bulk import cancel_orders
 from bitget_spot._bulk.planner import FIELDS
@@ -23,171 +25,236 @@ from bitget_spot._bulk.report import Outcome, Status
 from bitget_spot.errors import InvalidBatchError
 from bitget_spot_api.models import BatchCancelOrdersRequest, OrderRef
 
-IDS: Final = ("orderId", "clientOid")
-KNOWN: Final = {*FIELDS, *Outcome(OrderRef(), Status.NOT_SENT).row()}
-"""The columns of an order, and those of a report, whose rows can be given back."""
-HINTS: Final = {"outcomes": "a whole report; `jq -c '.outcomes[]'` makes orders of it"}
-NO_OBJECT: Final = "is no JSON object: give one a line, as `jq -c` writes them"
-BY_SPREADSHEET: Final = re.compile(r"\d+([.,]\d+)?E\+?\d+", re.IGNORECASE)
-KEPT: Final = 15
-"""How many digits of a number a spreadsheet keeps; zeros stand for the others."""
-LINE: Final = re.compile(r":(\d+): ")
-SHOWN: Final = 60
-"""How much of a wrong value a message shows."""
+ID_COLUMNS: Final = ("orderId", "clientOid")
+COLUMNS: Final = {*FIELDS, *Outcome(OrderRef(), Status.NOT_SENT).row()}
+"""The columns of an order, and those of a report, whose rows are accepted as input."""
+COLUMN_HINTS: Final = {"outcomes": "this is a whole report; convert it with `jq -c '.outcomes[]'`"}
+DEFAULT_COLUMN_HINT: Final = "use symbol, orderId and clientOid"
+SPREADSHEET_NUMBER: Final = re.compile(r"\d+([.,]\d+)?E\+?\d+", re.IGNORECASE)
+SPREADSHEET_DIGITS: Final = 15
+"""Digits of a number that a spreadsheet keeps; it replaces the others by zeros."""
+DELIMITERS: Final = ",;\t"
+"""Of a CSV file. Spreadsheets write semicolons if the comma is the decimal separator."""
+JSON_SUFFIXES: Final = (".json", ".jsonl", ".ndjson")
+MAX_DISPLAY: Final = 60
+"""Characters of an invalid value that a message shows."""
 
-Pairs = Sequence[tuple[str, object]]
-Rows = list[tuple[str, Pairs]]
+Fields: TypeAlias = Sequence[tuple[str, object]]
 
 
 class BadInputError(Exception):
-    """What was given cannot be used, for these reasons; nothing was sent."""
+    """The input is not valid, for these reasons; nothing was sent."""
 
     def __str__(self) -> str:
         return "\n".join((*self.args, "nothing was sent"))
 
 
+@frozen
+class CollectedOrders:
+    """Orders, and the place of each in the input."""
+
+    orders: list[OrderRef]
+    places: list[str]
+
+
 def collect(
     order_ids: Iterable[str], client_oids: Iterable[str], file: str | None, symbols: Iterable[str]
-) -> tuple[list[OrderRef], list[str]]:
+) -> CollectedOrders:
     """
-    Put together the orders of the options and of a file.
+    Return the orders of the options and of a file.
 
     Args:
         order_ids: The values of `--order-id`.
         client_oids: The values of `--client-oid`.
-        file: The value of `--file`, if there is one; `-` is stdin.
-        symbols: The values of `--symbol`; more than one would leave open whose they are.
-
-    Returns:
-        The orders, and where each of them stands.
+        file: The value of `--file`, if it is given; `-` is stdin.
+        symbols: The values of `--symbol`; with more than one it would not be known which order has which.
 
     Raises:
-        BadInputError: Names everything that is wrong.
+        BadInputError: It names everything that is wrong.
 
     """
-    symbol = {one.strip().upper() for one in symbols}
-    problems = ["--symbol: give one pair, or a file with the column symbol"] if len(symbol) > 1 or "" in symbol else []
-    rows: Rows = [("--order-id", [("orderId", value)]) for value in order_ids]
-    rows += [("--client-oid", [("clientOid", value)]) for value in client_oids]
+    problems = _Problems()
+    rows = [_Row("--order-id", 0, [("orderId", value)]) for value in order_ids]
+    rows += [_Row("--client-oid", 0, [("clientOid", value)]) for value in client_oids]
     if file is not None:
         name = "stdin" if file == "-" else file
-        rows += _rows(name, _text(file, name), problems)
+        rows += _rows(name, _read_text(file, name), problems)
     elif not rows:
-        problems.append("no orders: give --order-id, --client-oid or --file")
-    orders = [_order(place, pairs, next(iter(symbol), ""), problems) for place, pairs in rows]
-    if problems:
-        raise BadInputError(*sorted(problems, key=lambda one: int((LINE.search(one) or "00")[1])))
-    return orders, [place for place, _ in rows]
+        problems.add("no orders: use --order-id, --client-oid or --file")
+    symbol = _default_symbol(symbols, problems)
+    orders = [_order(row, symbol, problems) for row in rows]
+    problems.raise_if_any()
+    return CollectedOrders(orders, [row.place for row in rows])
 
 
-def plan(orders: list[OrderRef], places: list[str], batch_size: int | None) -> list[BatchCancelOrdersRequest]:
+def plan(collected: CollectedOrders, batch_size: int | None) -> list[BatchCancelOrdersRequest]:
     """
-    Make the requests, and tell of what is wrong with the orders together by their places.
+    Return the requests; what is wrong with the orders is reported by their places in the input.
 
     Raises:
-        BadInputError: They cannot be cancelled as they are given.
+        BadInputError: The orders cannot be cancelled as they are given.
         ValueError: The batch size is not one that the exchange takes.
 
     """
+
+    def place(match: re.Match[str]) -> str:
+        return collected.places[int(match[1])]
+
     try:
-        return cancel_orders.plan(orders=orders, batch_size=batch_size)
+        return cancel_orders.plan(orders=collected.orders, batch_size=batch_size)
     except InvalidBatchError as error:
-        found = (re.sub(r"orders\[(\d+)\]", lambda at: places[int(at[1])], str(one)) for one in error.violations)
-        raise BadInputError(*found) from None
+        problems = [re.sub(r"orders\[(\d+)\]", place, str(violation)) for violation in error.violations]
+        raise BadInputError(*problems) from None
 
 
-def _text(file: str, name: str) -> str:
-    content = b""
+@frozen
+class _Row:
+    """One order of the input: where it is, the number of its line, and its fields."""
+
+    place: str
+    line: int
+    fields: Fields
+
+
+@define
+class _Problems:
+    """Everything that is wrong with the input, by line."""
+
+    _found: list[tuple[int, str]] = field(factory=list)
+
+    def add(self, message: str, line: int = 0) -> None:
+        self._found.append((line, message))
+
+    def has_line(self, line: int) -> bool:
+        return any(number == line for number, _ in self._found)
+
+    def raise_if_any(self) -> None:
+        if self._found:
+            in_order = sorted(self._found, key=lambda problem: problem[0])
+            raise BadInputError(*(message for _, message in in_order))
+
+
+def _default_symbol(symbols: Iterable[str], problems: _Problems) -> str | None:
+    names = {symbol.strip().upper() for symbol in symbols}
+    if len(names) > 1 or "" in names:
+        problems.add("--symbol: give one pair, or a file with the column symbol")
+        return None
+    return next(iter(names), None)
+
+
+def _read_text(file: str, name: str) -> str:
     try:
-        source = io.BytesIO() if sys.stdin is None else sys.stdin.buffer
-        content = source.read() if file == "-" else Path(file).read_bytes()
-        text = content.decode("utf-8-sig")
+        content = _read_stdin() if file == "-" else Path(file).read_bytes()
     except OSError as error:
-        raise BadInputError(f"{name}: {error.strerror}: check the path") from None
+        raise BadInputError(f"{name}: {error.strerror}; check the path") from None
+    try:
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise BadInputError(f"{name}:{line}: is not UTF-8: save it as 'CSV UTF-8'") from None
+        raise BadInputError(f"{name}:{line}: not UTF-8; save the file as 'CSV UTF-8'") from None
     if not re.search(r'[^\s,;"]', text):
-        raise BadInputError(f"{name}: is empty: give a line for each order")
+        raise BadInputError(f"{name}: empty; give a line for each order")
     return text
 
 
-def _rows(name: str, text: str, problems: list[str]) -> Rows:
-    is_json = text.lstrip()[0] in "{[" or Path(name).suffix in (".json", ".jsonl", ".ndjson")
-    rows = (_json_rows if is_json else _csv_rows)(name, text, problems)
-    long = [str(value) for _, pairs in rows for key, value in pairs if key == "orderId" and len(str(value)) > KEPT + 2]
-    if len(long) > 1 and not any(one[KEPT:].strip("0") for one in long):
-        problems.append(f"{name}: every orderId ends in zeros: a spreadsheet has rounded them; export them as text")
+def _read_stdin() -> bytes:
+    return b"" if sys.stdin is None else sys.stdin.buffer.read()
+
+
+def _rows(name: str, text: str, problems: _Problems) -> list[_Row]:
+    is_json = text.lstrip()[0] in "{[" or Path(name).suffix in JSON_SUFFIXES
+    rows = list(_json_rows(name, text, problems) if is_json else _csv_rows(name, text, problems))
+    if _are_rounded([str(value) for row in rows for column, value in row.fields if column == "orderId"]):
+        problems.add(f"{name}: every orderId ends in zeros, so a spreadsheet has rounded them; export them as text")
     return rows
 
 
-def _csv_rows(name: str, text: str, problems: list[str]) -> Rows:
-    # Where the comma is the decimal sign, spreadsheets write semicolons.
-    sign = next((sign for sign in ",;\t" if sign in text.strip().partition("\n")[0]), ",")
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=sign, skipinitialspace=True, strict=True)
+def _are_rounded(order_ids: Iterable[str]) -> bool:
+    """Return whether several ids all have nothing but zeros where a spreadsheet keeps no digits."""
+    long = [order_id for order_id in order_ids if len(order_id) > SPREADSHEET_DIGITS + 2]
+    return len(long) > 1 and all(set(order_id[SPREADSHEET_DIGITS:]) == {"0"} for order_id in long)
+
+
+def _csv_rows(name: str, text: str, problems: _Problems) -> Iterator[_Row]:
+    first_line = text.strip().partition("\n")[0]
+    delimiter = next((character for character in DELIMITERS if character in first_line), ",")
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True)
     try:
-        lines = [(f"{name}:{reader.line_num}", [cell.strip() for cell in cells]) for cells in reader]
+        lines = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
     except csv.Error as error:
-        raise BadInputError(f"{name}:{reader.line_num}: is no CSV: {error}") from None
-    (first, header), *rows = (line for line in lines if any(line[1]))
-    problems += [f"{first}: {problem}" for problem in _name_problems([column for column in header if column])]
-    if set(IDS).isdisjoint(header):
-        problems.append(f"{first}: no column orderId or clientOid: begin with a line such as symbol,orderId,clientOid")
-        return []
-    problems += [f"{place}: has more cells than the header" for place, cells in rows if any(cells[len(header) :])]
-    return [(place, list(zip(header, cells, strict=False))) for place, cells in rows]
+        raise BadInputError(f"{name}:{reader.line_num}: not valid CSV: {error}") from None
+    (header_line, header), *rows = (line for line in lines if any(line[1]))
+    _check_columns(f"{name}:{header_line}", header_line, [column for column in header if column], problems)
+    if set(ID_COLUMNS).isdisjoint(header):
+        problems.add(
+            f"{name}:{header_line}: no column orderId or clientOid; begin with a line such as symbol,orderId,clientOid",
+            header_line,
+        )
+        return
+    for line, cells in rows:
+        place = f"{name}:{line}"
+        if any(cells[len(header) :]):
+            problems.add(f"{place}: more cells than the header has", line)
+        yield _Row(place, line, list(zip(header, cells, strict=False)))
 
 
-def _json_rows(name: str, text: str, problems: list[str]) -> Rows:
-    rows: Rows = []
-    for number, line in enumerate(text.split("\n"), 1):
-        if line.strip():
-            place, pairs = f"{name}:{number}", _object(line)
-            told = [NO_OBJECT] if pairs is None else _name_problems([key for key, _ in pairs])
-            problems += [f"{place}: {problem}" for problem in told]
-            rows.append((place, pairs or ()))
-    return rows
+def _json_rows(name: str, text: str, problems: _Problems) -> Iterator[_Row]:
+    for line, content in enumerate(text.split("\n"), 1):
+        if not content.strip():
+            continue
+        place = f"{name}:{line}"
+        fields = _parse_object(content)
+        if fields is None:
+            problems.add(f"{place}: not a JSON object; give one a line, as `jq -c` writes them", line)
+            continue
+        _check_columns(place, line, [column for column, _ in fields], problems)
+        yield _Row(place, line, fields)
 
 
-def _object(line: str) -> Pairs | None:
+def _parse_object(text: str) -> Fields | None:
+    """Return the pairs of a JSON object, repeated names included; `None` if the text is not one."""
     try:
         # Numbers as they are written: nineteen digits are more than a float can hold.
-        found = json.loads(line, object_pairs_hook=tuple, parse_int=str)
+        value = json.loads(text, object_pairs_hook=tuple, parse_int=str)
     except (ValueError, RecursionError):
         return None
-    return found if isinstance(found, tuple) else None
+    return value if isinstance(value, tuple) else None
 
 
-def _name_problems(names: list[str]) -> Iterator[str]:
-    unknown = [name for name in names if name not in KNOWN]
-    yield from (
-        f"unknown column {name[:SHOWN]!r}: {HINTS.get(name, 'there are symbol, orderId and clientOid')}"
-        for name in unknown
-    )
-    yield from (f"{name} is there twice: remove one" for name, times in Counter(names).items() if times > 1)
+def _check_columns(place: str, line: int, names: Sequence[str], problems: _Problems) -> None:
+    for name, count in Counter(names).items():
+        if name not in COLUMNS:
+            hint = COLUMN_HINTS.get(name, DEFAULT_COLUMN_HINT)
+            problems.add(f"{place}: unknown column {name[:MAX_DISPLAY]!r}; {hint}", line)
+        if count > 1:
+            problems.add(f"{place}: the column {name} is there twice; remove one", line)
 
 
-def _order(place: str, pairs: Pairs, symbol: str, problems: list[str]) -> OrderRef:
-    fields = {"symbol": symbol} if symbol else {}
-    for name, value in pairs:
-        if name in FIELDS and str(value or "").strip():
-            text = str(value).strip()
-            # As the exchange writes a trading pair.
-            fields[FIELDS[name]] = text.upper() if name == "symbol" else text
-            if problem := _value_problem(name, value, text):
-                problems.append(f"{place}: {name} {text[:SHOWN]!r} {problem}")
-    if fields.keys() <= {"symbol"} and not any(problem.startswith(f"{place}:") for problem in problems):
-        problems.append(f"{place}: names no order: fill in an orderId or a clientOid")
+def _order(row: _Row, default_symbol: str | None, problems: _Problems) -> OrderRef:
+    fields: dict[str, str] = {}
+    if default_symbol:
+        fields["symbol"] = default_symbol
+    for column, value in row.fields:
+        text = str(value or "").strip()
+        if column not in FIELDS or not text:
+            continue
+        problem = _value_problem(column, value, text)
+        if problem:
+            problems.add(f"{row.place}: {column} {text[:MAX_DISPLAY]!r} {problem}", row.line)
+        # The exchange writes trading pairs in upper case.
+        fields[FIELDS[column]] = text.upper() if column == "symbol" else text
+    if fields.keys() <= {"symbol"} and not problems.has_line(row.line):
+        problems.add(f"{row.place}: no order; fill in an orderId or a clientOid", row.line)
     return OrderRef(**fields)
 
 
-def _value_problem(name: str, value: object, text: str) -> str | None:
-    wrong = {
-        "is no id: a spreadsheet or a float has changed it; export the column as text": BY_SPREADSHEET.fullmatch(text),
-        "is no text: put it in quotes": not isinstance(value, str),
-        "holds a character that cannot be seen: type it again": not text.isprintable(),
-        "is no decimal number: give the digits alone, one order at a time; your own id is a clientOid": name
-        == "orderId"
-        and not (text.isascii() and text.isdecimal()),
-    }
-    return next((problem for problem, is_so in wrong.items() if is_so), None)
+def _value_problem(column: str, value: object, text: str) -> str | None:
+    if SPREADSHEET_NUMBER.fullmatch(text):
+        return "is not a valid id, because a spreadsheet or a float has changed it; export the column as text"
+    if not isinstance(value, str):
+        return "is not text; put it in quotes"
+    if not text.isprintable():
+        return "contains an invisible character; type it again"
+    if column == "orderId" and not (text.isascii() and text.isdecimal()):
+        return "is not a decimal number; give one order a line, and your own id as clientOid"
+    return None

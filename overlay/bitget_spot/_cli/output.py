@@ -1,8 +1,8 @@
 """
 What a command writes: its result to stdout, everything else to stderr.
 
-Rich lays it out, but does not write it: a reader that has gone must never end a run, and rich's own answer to a broken
-pipe is to exit.
+Rich does the layout and nothing else: a reader that has closed its end must not end a run, and rich itself exits on a
+broken pipe.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from typing import Any, Final, TextIO
 
-from attrs import frozen
+from attrs import asdict, frozen
 from rich.box import SIMPLE, Box
 from rich.console import Console, RenderableType
 from rich.padding import Padding
@@ -24,19 +24,20 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from bitget_spot._bulk.cancel_orders import Progress as Tell
 from bitget_spot._bulk.planner import FIELDS
 from bitget_spot._bulk.report import Outcome, Report, Status
+from bitget_spot._bulk.runner import ProgressCallback
 from bitget_spot._cli.advice import (
-    FOR_CONFIRMED,
-    FOR_STATUS,
+    ADVICE_BY_CONFIRMATION,
+    ADVICE_BY_STATUS,
     Exit,
     advice,
     confirmation,
-    described,
+    describe,
     exit_status,
     is_done,
 )
+from bitget_spot._cli.check import NOT_CHECKED, OK, WRONG, CheckResult
 from bitget_spot_api.models import BatchCancelOrdersRequest, Order
 
 STYLES: Final = {
@@ -45,85 +46,96 @@ STYLES: Final = {
     Status.REJECTED: "red",
     Status.UNKNOWN: "yellow",
     Status.NOT_SENT: "magenta",
-    "ok": "green",
-    "wrong": "red",
-    "not known": "yellow",
+    OK: "green",
+    WRONG: "red",
+    NOT_CHECKED: "yellow",
 }
-LISTED: Final = ("symbol", "side", "price", "size", "orderId")
-WIDE: Final = 1000
+ORDER_COLUMNS: Final = ("symbol", "side", "price", "size", "orderId")
+PIPE_WIDTH: Final = 1000
 """Columns of a pipe: nothing is wrapped there."""
 
 
 @frozen
-class Show:
+class Output:
     """
     Writes for one command.
 
     Attributes:
-        as_json: One JSON object instead of tables.
-        asked: The exchange was to be asked what became of the orders.
+        as_json: Write one JSON object instead of tables.
+        confirm: The exchange is to be asked what became of the orders.
 
     """
 
     as_json: bool = False
-    asked: bool = False
+    confirm: bool = False
 
     def result(self, data: Mapping[str, Any], *parts: RenderableType) -> None:
         """Write the result to stdout: the data as JSON, or else the parts."""
-        text = f"{json.dumps(data, indent=2)}\n" if self.as_json else rendered(sys.stdout, *parts)
+        text = f"{json.dumps(data, indent=2)}\n" if self.as_json else render(sys.stdout, *parts)
         try:
             write(sys.stdout, text)
         except OSError as error:
-            # The orders are cancelled all the same: somebody must be able to read it.
-            say(f"stdout cannot be written: {error.strerror}; the result is:\n{text}")
+            # The orders are cancelled all the same, so the user must see the result.
+            echo(f"cannot write to stdout: {error.strerror}; the result is:\n{text}")
             raise SystemExit(Exit.DEFECT) from None
 
-    def plan(self, number: int, requests: Sequence[BatchCancelOrdersRequest]) -> None:
-        """Show what would be sent."""
-        bodies, shown = [request.to_dict() for request in requests], table("request", "orders", "by", "mode", "symbols")
-        for index, body in enumerate(bodies, 1):
+    def plan(self, order_count: int, requests: Sequence[BatchCancelOrdersRequest]) -> None:
+        """Write what would be sent."""
+        bodies = [request.to_dict() for request in requests]
+        table = new_table("request", "orders", "by", "mode", "symbols")
+        for number, body in enumerate(bodies, 1):
             orders = body["orderList"]
-            pairs = {order.get("symbol") or body.get("symbol") or "not told" for order in orders}
-            by = "orderId" if "orderId" in orders[0] else "clientOid"
-            shown.add_row(str(index), str(len(orders)), by, body["batchMode"], plain(" ".join(sorted(pairs))))
-        told = f"{number} orders in {len(requests)} requests; nothing was sent."
-        self.result({"orders": number, "requests": bodies}, shown, told)
+            symbols = {order.get("symbol") or body.get("symbol") or "not given" for order in orders}
+            id_field = "orderId" if "orderId" in orders[0] else "clientOid"
+            table.add_row(
+                str(number), str(len(orders)), id_field, body["batchMode"], sanitize(" ".join(sorted(symbols)))
+            )
+        summary = f"{count(order_count, 'order')} in {count(len(requests), 'request')}; nothing was sent."
+        self.result({"orders": order_count, "requests": bodies}, table, summary)
 
-    def report(self, report: Report, ended_by: BaseException | None = None) -> Exit:
-        """Show what became of the orders and what ended the command early, if anything did; answer the exit status."""
+    def report(self, report: Report, error: BaseException | None = None) -> Exit:
+        """Write the outcomes, and what ended the command early, if anything did; return the exit status."""
         data: dict[str, Any] = {"outcomes": report.rows(), "counts": report.counts}
-        told, remedy = ("", None) if ended_by is None else described(ended_by)
-        if ended_by is not None:
-            code = getattr(ended_by, "code", None)
-            data["error"] = {"type": type(ended_by).__name__, "code": code, "message": told, "remedy": remedy}
-        if self.as_json or report.outcomes or ended_by is None:
-            self.result(data, *report_parts(report, asked=self.asked))
-        say(*map(plain, told.splitlines()), *([f"what to do: {remedy}"] if remedy else []))
-        return exit_status(report, ended_by, asked=self.asked)
+        messages = []
+        if error is not None:
+            text, remedy = describe(error)
+            code = getattr(error, "code", None)
+            data["error"] = {"type": type(error).__name__, "code": code, "message": text, "remedy": remedy}
+            messages += [sanitize(line) for line in text.splitlines()]
+            if remedy:
+                messages.append(remedy)
+        if self.as_json or report.outcomes or error is None:
+            self.result(data, *report_parts(report, confirm=self.confirm))
+        echo(*messages)
+        return exit_status(report, error, confirm=self.confirm)
 
-    def checks(self, rows: Iterable[tuple[str, str, str]]) -> None:
-        """Show what a check has found."""
-        found, shown = list(rows), Table.grid(padding=(0, 2))
-        for name, state, detail in found:
-            shown.add_row(name, Text(state, STYLES[state]), plain(detail))
-        self.result({"checks": [dict(zip(("check", "state", "detail"), row, strict=True)) for row in found]}, shown)
+    def checks(self, results: Iterable[CheckResult]) -> None:
+        """Write what a check has found."""
+        rows = [asdict(result) for result in results]
+        grid = Table.grid(padding=(0, 2))
+        for row in rows:
+            grid.add_row(row["name"], Text(row["state"], STYLES[row["state"]]), sanitize(row["detail"]))
+        self.result({"checks": [{"check": row.pop("name"), **row} for row in rows]}, grid)
 
     def question(self, orders: Sequence[Order], account: str) -> None:
         """List open orders on stderr, and ask whether to cancel them."""
-        shown = table(*LISTED)
-        for row in (order.to_dict() for order in orders):
-            shown.add_row(*(plain(str(row.get(name, ""))) for name in LISTED))
-        pairs = ", ".join(
-            f"{number} {plain(pair)}" for pair, number in Counter(str(one.symbol) for one in orders).items()
+        table = new_table(*ORDER_COLUMNS)
+        for order in orders:
+            fields = order.to_dict()
+            table.add_row(*(sanitize(str(fields.get(name, ""))) for name in ORDER_COLUMNS))
+        by_symbol = Counter(str(order.symbol) for order in orders)
+        pairs = ", ".join(f"{number} {sanitize(symbol)}" for symbol, number in by_symbol.items())
+        question = (
+            f"{count(len(orders), 'open order')} of {account}: {pairs}.\n"
+            "Cancel them, and those that are opened meanwhile? [y/N] "
         )
-        told = f"{len(orders)} open orders of {account}: {pairs}.\nCancel them, and those that open meanwhile? [y/N] "
-        write(sys.stderr, rendered(sys.stderr, shown, told).rstrip("\n") + " ")
+        write(sys.stderr, render(sys.stderr, table, question).rstrip("\n") + " ")
 
     @contextmanager
-    def progress(self, total: int | None = None) -> Iterator[Tell]:
-        """Show on stderr how far a run has come: a bar on a terminal, lines elsewhere."""
-        console, done = console_for(sys.stderr), 0
-        seen = is_terminal(sys.stderr) and not console.is_dumb_terminal
+    def progress(self, total: int | None = None) -> Iterator[ProgressCallback]:
+        """Show on stderr how far a run is: a bar on a terminal, lines elsewhere."""
+        console = console_for(sys.stderr)
+        show_bar = is_tty(sys.stderr) and not console.is_dumb_terminal
         bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -133,95 +145,133 @@ class Show:
             transient=True,
         )
         task = bar.add_task("cancelling", total=total)
+        completed = 0
 
-        def tell(outcomes: Sequence[Outcome]) -> None:
-            nonlocal done
-            done += len(outcomes)
-            doing = "asking what became of them" if self.asked and done == total else "cancelling"
-            bar.update(task, completed=done, description=doing)
-            if not seen:
+        def on_progress(outcomes: Sequence[Outcome]) -> None:
+            nonlocal completed
+            completed += len(outcomes)
+            activity = "confirming" if self.confirm and completed == total else "cancelling"
+            bar.update(task, completed=completed, description=activity)
+            if not show_bar:
                 counts = Counter(outcome.status for outcome in outcomes)
-                told = ", ".join(f"{number} {status}" for status, number in counts.items())
-                say(f"{done}{f' of {total}' if total else ''} orders: {told}")
+                summary = ", ".join(f"{number} {status}" for status, number in counts.items())
+                of_total = f" of {total}" if total else ""
+                echo(f"{completed}{of_total} orders: {summary}")
 
-        with bar if seen else nullcontext():
-            yield tell
+        with bar if show_bar else nullcontext():
+            yield on_progress
 
 
-def report_parts(report: Report, *, asked: bool) -> Iterator[RenderableType]:
-    """Lay out a report: each order that somebody may have to look at, then the counts, then one line."""
-    totals: Counter[tuple[Status, str | None]] = Counter()
-    kinds: dict[tuple[str | None, ...], list[Outcome]] = {}
-    for outcome in (outcome for status in Status for outcome in report.only(status)):
-        confirmed = confirmation(outcome, asked=asked)
-        totals[outcome.status, confirmed] += 1
-        if outcome.status is not Status.ACCEPTED or not is_done(outcome, asked=asked):
-            kinds.setdefault((outcome.status, outcome.code, confirmed, outcome.message), []).append(outcome)
-    for (*heading, message), outcomes in kinds.items():
-        yield Text(f"\n{', '.join(filter(None, heading))}: {len(outcomes)}", f"bold {STYLES[outcomes[0].status]}")
-        todo = f"what to do: {advice(outcomes[0], asked=asked)}"
-        rows = [outcome.row() for outcome in outcomes]
-        orders = table(*(name for name in rows[0] if name in FIELDS and any(row[name] for row in rows)), box=None)
-        for row in rows:
-            orders.add_row(*(plain(row[str(column.header)] or "") for column in orders.columns))
-        yield from (Padding(part, (0, 0, 0, 2)) for part in (plain(message or ""), todo, orders) if part)
-    shown = table("what became of them", "orders", "which means")
-    for (status, confirmed), number in totals.items():
-        means = FOR_CONFIRMED[confirmed] if confirmed else FOR_STATUS[status]
-        shown.add_row(Text(", ".join(filter(None, (status, confirmed))), STYLES[status]), str(number), means)
-    yield shown if totals else "No order was open."
+def report_parts(report: Report, *, confirm: bool) -> Iterator[RenderableType]:
+    """Lay out a report: each order that the user may have to look at, then the totals, then one line."""
+    yield from _groups(report, confirm=confirm)
+    yield _totals(report, confirm=confirm)
     if report.unmatched:
-        yield f"{len(report.unmatched)} rows of the answers belong to no order that was asked for."
-    left = sum(not is_done(outcome, asked=asked) for outcome in report.outcomes)
-    what = "Still open, filled or in doubt" if asked else "Neither accepted nor gone"
-    yield Text(f"{what}: {left or 'none'} of {len(report)} orders.", "bold red" if left else "bold green")
+        yield f"{count(len(report.unmatched), 'row')} of the responses belong to none of these orders."
+    left = sum(not is_done(outcome, confirm=confirm) for outcome in report)
+    label = "Still open, filled or unknown" if confirm else "Neither accepted nor gone"
+    yield Text(f"{label}: {left or 'none'} of {count(len(report), 'order')}.", "bold red" if left else "bold green")
 
 
-def table(*names: str, box: Box | None = SIMPLE) -> Table:
-    """Make a table that cuts nothing off."""
-    made = Table(box=box, pad_edge=False)
+def _groups(report: Report, *, confirm: bool) -> Iterator[RenderableType]:
+    """Lay out the orders that need attention, those with the same outcome together."""
+    groups: dict[tuple[Status, str | None, str | None, str | None], list[Outcome]] = {}
+    for outcome in _by_status(report):
+        if outcome.status is not Status.ACCEPTED or not is_done(outcome, confirm=confirm):
+            confirmed = confirmation(outcome, confirm=confirm)
+            groups.setdefault((outcome.status, outcome.code, confirmed, outcome.message), []).append(outcome)
+    for (status, code, confirmed, message), outcomes in groups.items():
+        heading = ", ".join(part for part in (status, code, confirmed) if part)
+        yield Text(f"\n{heading}: {len(outcomes)}", f"bold {STYLES[status]}")
+        parts = (sanitize(message or ""), advice(outcomes[0], confirm=confirm), _order_table(outcomes))
+        for part in parts:
+            if part:
+                yield Padding(part, (0, 0, 0, 2))
+
+
+def _order_table(outcomes: Sequence[Outcome]) -> Table:
+    rows = [outcome.row() for outcome in outcomes]
+    names = [name for name in rows[0] if name in FIELDS and any(row[name] for row in rows)]
+    table = new_table(*names, box=None)
+    for row in rows:
+        table.add_row(*(sanitize(row[name] or "") for name in names))
+    return table
+
+
+def _totals(report: Report, *, confirm: bool) -> RenderableType:
+    totals = Counter((outcome.status, confirmation(outcome, confirm=confirm)) for outcome in _by_status(report))
+    if not totals:
+        return "No order was open."
+    table = new_table("outcome", "orders", "meaning")
+    for (status, confirmed), number in totals.items():
+        meaning = ADVICE_BY_CONFIRMATION[confirmed] if confirmed else ADVICE_BY_STATUS[status]
+        label = f"{status}, {confirmed}" if confirmed else str(status)
+        table.add_row(Text(label, STYLES[status]), str(number), meaning)
+    return table
+
+
+def _by_status(report: Report) -> Iterator[Outcome]:
+    for status in Status:
+        yield from report.only(status)
+
+
+def count(number: int, noun: str) -> str:
+    """Return a number with its noun, in the singular or the plural."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def new_table(*names: str, box: Box | None = SIMPLE) -> Table:
+    """Return a table that truncates nothing."""
+    table = Table(box=box, pad_edge=False)
     for name in names:
-        made.add_column(name, overflow="fold")
-    return made
+        table.add_column(name, overflow="fold")
+    return table
 
 
-def plain(text: str) -> str:
-    """Take out of a foreign text what would move the cursor."""
-    return "".join(sign if sign.isprintable() else " " for sign in text)
+def sanitize(text: str) -> str:
+    """Replace control characters in text from elsewhere: they could move the cursor."""
+    return "".join(character if character.isprintable() else " " for character in text)
 
 
-def is_terminal(stream: TextIO | None) -> bool:
-    """Tell whether somebody sees a stream at once."""
+def is_tty(stream: TextIO | None) -> bool:
+    """Return whether a stream is a terminal."""
     return stream is not None and stream.isatty()
 
 
-def console_for(stream: TextIO | None, paper: TextIO | None = None) -> Console:
-    """Make rich's console for a stream, perhaps to write elsewhere; it takes texts as they are."""
-    seen = is_terminal(stream)
-    width = None if seen or "COLUMNS" in os.environ else WIDE
+def console_for(stream: TextIO | None, buffer: TextIO | None = None) -> Console:
+    """Return rich's console for a stream, which may write to a buffer instead; it takes texts as they are."""
+    interactive = is_tty(stream)
+    width = None if interactive or "COLUMNS" in os.environ else PIPE_WIDTH
     return Console(
-        file=paper or stream, force_terminal=seen or None, width=width, highlight=False, markup=False, emoji=False
+        file=buffer or stream,
+        force_terminal=interactive or None,
+        width=width,
+        highlight=False,
+        markup=False,
+        emoji=False,
     )
 
 
-def rendered(stream: TextIO | None, *parts: RenderableType) -> str:
-    """Lay out parts for a stream, without the spaces that fill a column up."""
-    content, encoding = io.BytesIO(), getattr(stream, "encoding", None) or "utf-8"
-    paper = io.TextIOWrapper(content, encoding, "backslashreplace", "\n")
-    console_for(stream, paper).print(*parts, sep="\n")
-    paper.flush()
-    return "".join(f"{line.rstrip()}\n" for line in content.getvalue().decode(encoding).split("\n")[:-1])
+def render(stream: TextIO | None, *parts: RenderableType) -> str:
+    """Lay out parts for a stream, without the spaces that fill a column."""
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    content = io.BytesIO()
+    buffer = io.TextIOWrapper(content, encoding, "backslashreplace", "\n")
+    console_for(stream, buffer).print(*parts, sep="\n")
+    buffer.flush()
+    lines = content.getvalue().decode(encoding).split("\n")[:-1]
+    return "".join(f"{line.rstrip()}\n" for line in lines)
 
 
-def say(*lines: str) -> None:
-    """Write lines to stderr, if anybody is there."""
+def echo(*lines: str) -> None:
+    """Write lines to stderr; if that is not possible, they are lost."""
     with suppress(OSError):
         write(sys.stderr, "".join(f"bitget-spot: {line}\n" for line in lines))
 
 
 def write(stream: TextIO | None, text: str) -> None:
     """
-    Write a text; that nobody is there to read it is no error.
+    Write a text; a reader that has closed its end is not an error.
 
     Raises:
         OSError: It cannot be written.

@@ -1,8 +1,12 @@
 """
-What the chain and a run of many batches tell each other.
+What the layers of one request share.
 
-The run goes through the generated function, whose signature has no room for a deadline or for the number of tries. So
-each batch carries a `Trail` in a context variable: the links write down what happened, and heed the run's end.
+A generated function has no parameter for a deadline, and its return value has no room for the number of attempts. So
+each call has a `RequestContext`. A bulk run puts one into the context variable `REQUEST_CONTEXT`; the outermost
+middleware reads the variable once, and from there on the context travels in `request.extensions`.
+
+Two questions are answered here and nowhere else: has an attempt left this machine (`Attempt.has_left`), and may it have
+been executed (`may_have_been_executed`).
 """
 
 from __future__ import annotations
@@ -12,102 +16,192 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from http import HTTPStatus
 from typing import Final, Self
 
-from attrs import define, field
+import httpx
+from attrs import Factory, define, field
 
-from bitget_spot._concurrency import Bell
+from bitget_spot._concurrency import Waiter
+from bitget_spot.errors import ApiError, SystemBusyError
+
+CONTEXT: Final = "bitget_spot.context"
+"""The key of the context in `request.extensions`."""
+NOT_SENT_ERRORS: Final = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+)
+"""Errors of httpx after which no byte of the request has left."""
 
 
-class Halted(Exception):  # noqa: N818 - no error of anybody's: the run has ended before this try could leave
-    """The run has ended, so that the request must not leave any more."""
+class RunStopped(Exception):  # noqa: N818 - not an error: the run has ended before this attempt could leave
+    """The run has ended, so the request must not be sent any more."""
 
 
 @define
-class Run:
+class CancelScope:
     """
-    One run of many batches, and whether it is to go on.
+    The deadline of a run, and a way to stop the run before it.
 
     Attributes:
-        deadline: When no further request may leave, by the clock; `None` for never.
-        clock: Seconds that never go back.
+        deadline: When no further request may leave, by `clock`; `None` for no deadline.
+        clock: Returns seconds that never go backwards.
 
     """
 
     deadline: float | None = None
     clock: Callable[[], float] = time.monotonic
     _stopped: bool = False
-    _waiting: set[Bell] = field(factory=set)
+    _waiters: set[Waiter] = field(factory=set)
     _lock: threading.Lock = field(factory=threading.Lock)
 
     @classmethod
-    def within(cls, deadline: float | None) -> Self:
+    def with_timeout(cls, seconds: float | None) -> Self:
         """
-        Make a run that may take so many seconds from now; `None` for as long as it takes.
+        Return a scope that ends so many seconds from now; `None` for one without a deadline.
 
         Raises:
-            ValueError: That is no number of seconds.
+            ValueError: `seconds` is negative or not a number.
 
         """
-        run = cls()
-        if deadline is not None:
-            if not deadline >= 0:
-                raise ValueError(f"deadline is {deadline}; give the seconds that the run may take")
-            run.deadline = run.clock() + deadline
-        return run
+        scope = cls()
+        if seconds is not None:
+            if not seconds >= 0:
+                raise ValueError(f"deadline: {seconds} is not a valid duration; give seconds from now, 0 or more")
+            scope.deadline = scope.clock() + seconds
+        return scope
 
     def stop(self) -> None:
-        """End the run: whoever waits is woken, and finds that it is over."""
+        """End the run and wake everything that waits in it."""
         with self._lock:
             self._stopped = True
-            for bell in self._waiting:
-                bell.ring()
+            for waiter in self._waiters:
+                waiter.notify()
 
-    def left(self) -> float:
-        """Tell how many seconds there are until the end; infinity for no end in sight."""
+    def remaining(self) -> float:
+        """Return the seconds left; infinity if there is no deadline."""
         if self._stopped:
             return 0.0
-        return float("inf") if self.deadline is None else max(0.0, self.deadline - self.clock())
+        if self.deadline is None:
+            return float("inf")
+        return max(0.0, self.deadline - self.clock())
 
     @contextmanager
-    def waking(self, bell: Bell) -> Iterator[None]:
-        """Have a waiter woken if the run is stopped meanwhile."""
+    def wake_on_stop(self, waiter: Waiter) -> Iterator[None]:
+        """Notify the waiter if the run is stopped while this context is active."""
         with self._lock:
-            self._waiting.add(bell)
+            self._waiters.add(waiter)
             if self._stopped:
-                bell.ring()
+                waiter.notify()
         try:
             yield
         finally:
             with self._lock:
-                self._waiting.discard(bell)
+                self._waiters.discard(waiter)
+
+
+NO_DEADLINE: Final = CancelScope()
 
 
 @define
-class Trail:
+class Attempt:
     """
-    What happened to one batch on its way.
+    One attempt to send a request, as the layers below the rate limit report it.
 
     Attributes:
-        run: The run it belongs to.
-        cut: The run's end has kept a try from being made.
-        tries: How many times it has left, as far as anybody can tell.
-        doubtful: A try before the last one may have been carried out although its answer never said so.
-        remaining: What the exchange last said of the calls that are left; nobody knows its window.
+        signed_at: The local time at which it was stamped, in seconds since the epoch.
+        reached_transport: The request has been passed to the innermost transport.
+        reports_timing: That transport reports when headers leave and when it opens a connection.
+        opened_connection: A connection had to be opened for it.
+        headers_sent_at: When its headers left, by the transport's clock; `None` if they have not, or are not reported.
+        failed_before_sending: It ended in an error of httpx after which no byte has left.
 
     """
 
-    run: Run
-    tries: int = 0
-    doubtful: bool = False
-    remaining: str | None = None
-    cut: bool = False
+    signed_at: float | None = None
+    reached_transport: bool = False
+    reports_timing: bool = False
+    opened_connection: bool = False
+    headers_sent_at: float | None = None
+    failed_before_sending: bool = False
+
+    @property
+    def has_left(self) -> bool:
+        """Whether any byte of the request may have left this machine."""
+        if self.failed_before_sending:
+            return False
+        if self.reports_timing:
+            return self.headers_sent_at is not None
+        return self.reached_transport
 
 
-TRAIL: ContextVar[Trail | None] = ContextVar("bitget_spot.trail", default=None)
-_ENDLESS: Final = Run()
+def may_have_been_executed(attempt: Attempt, error: BaseException) -> bool:
+    """Return whether the exchange may have executed an attempt although it ended in this error."""
+    if isinstance(error, ApiError):
+        # An exchange that gives up on a request because it is busy does not say how far it got.
+        return isinstance(error, SystemBusyError) or error.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    # httpx raises LocalProtocolError for a request that it cannot write completely.
+    return attempt.has_left and not isinstance(error, httpx.LocalProtocolError)
 
 
-def current_trail() -> Trail:
-    """Answer the trail of the batch under way, or one that nobody reads for a request outside any run."""
-    return TRAIL.get() or Trail(_ENDLESS)
+@define
+class RequestContext:
+    """
+    Everything that the layers of one call share.
+
+    Attributes:
+        scope: The run that the call belongs to.
+        attempt: The current attempt.
+        maybe_executed: An attempt may have been executed although its response did not say so.
+        stopped: The end of the run kept another attempt from being made.
+        remaining_calls: What the exchange last reported as the calls left in the current second.
+
+    """
+
+    scope: CancelScope = NO_DEADLINE
+    attempt: Attempt = Factory(Attempt)
+    maybe_executed: bool = False
+    stopped: bool = False
+    remaining_calls: str | None = None
+    _earlier_attempts: int = 0
+
+    @property
+    def attempts(self) -> int:
+        """How many attempts have left this machine, as far as is known."""
+        return self._earlier_attempts + self.attempt.has_left
+
+    def begin_attempt(self) -> None:
+        """Start another attempt."""
+        self._earlier_attempts = self.attempts
+        self.attempt = Attempt()
+
+    def raise_if_stopped(self) -> None:
+        """
+        Raise if no further request may leave.
+
+        Raises:
+            RunStopped: The deadline has passed, or the run was stopped.
+
+        """
+        if self.scope.remaining() <= 0:
+            self.stopped = True
+            raise RunStopped
+
+
+REQUEST_CONTEXT: ContextVar[RequestContext | None] = ContextVar("bitget_spot.request_context", default=None)
+
+
+def attach_context(request: httpx.Request) -> RequestContext:
+    """Attach the bulk run's context to a request, or a new one if it belongs to no run."""
+    context = REQUEST_CONTEXT.get() or RequestContext()
+    request.extensions = {**request.extensions, CONTEXT: context}
+    return context
+
+
+def context_of(request: httpx.Request) -> RequestContext:
+    """Return the context that travels with a request."""
+    context: RequestContext | None = request.extensions.get(CONTEXT)
+    return attach_context(request) if context is None else context

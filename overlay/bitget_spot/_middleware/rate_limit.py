@@ -1,4 +1,4 @@
-"""The link that waits for a slot, and tells what became of the request that had it."""
+"""Waits for a permit before each attempt, and releases it when the result of the attempt is known."""
 
 from __future__ import annotations
 
@@ -9,139 +9,152 @@ from http import HTTPStatus
 from typing import Final
 
 import httpx
+from attrs import define
 
-from bitget_spot._concurrency import Bell
-from bitget_spot._middleware.base import Do, Flow, Link, Transport, operation_of
-from bitget_spot._middleware.context import Halted, Trail, current_trail
-from bitget_spot._middleware.responses import refusal
-from bitget_spot._middleware.send import NEVER_SENT, WATCH, Watch
-from bitget_spot.errors import RateLimitedError, UnreadableAnswerError
-from bitget_spot.rate_limit.memory import Slots
-from bitget_spot.rate_limit.policy import HOLD, Fate, Settlement
-from bitget_spot_api.operations import REMAINING_CALLS_HEADER, Operation, RateLimit
+from bitget_spot._concurrency import Effect, Waiter
+from bitget_spot._middleware.base import Flow, Middleware, Transport, operation_of
+from bitget_spot._middleware.context import Attempt, RequestContext, context_of
+from bitget_spot.errors import ApiError, InvalidResponseError, RateLimitedError
+from bitget_spot.rate_limit.policy import IN_FLIGHT_GRACE, PermitRelease, RequestResult
+from bitget_spot.rate_limit.store import Store
+from bitget_spot_api.operations import Operation, RateLimit
 
-UNBOUNDED: Final = 60.0
-"""Seconds that a step of a request may take, for the lease, where the caller has set no time-out."""
-_numbers = itertools.count()
+MAX_STEP_TIME: Final = 60.0
+"""Seconds that one step of a request may take, for the lease, if the caller has set no timeout."""
+_permit_numbers = itertools.count()
 
 
-class Limit(Link):
-    """Lets through as many requests of an operation in any period as its limit says."""
+@define
+class PermitRequest:
+    """
+    What one attempt asks the store for.
+
+    Attributes:
+        budget: The name of the budget.
+        name: The name of the permit.
+        limit: How many permits the budget has.
+        lease: Seconds after which the permit is available again if it is never released.
+        asked: The store has been asked, so it must be told when the attempt is over.
+
+    """
+
+    budget: str
+    name: str
+    limit: RateLimit
+    lease: float
+    asked: bool = False
+
+
+class RateLimitMiddleware(Middleware):
+    """Lets as many requests of an operation through in any period as its limit says."""
 
     def __init__(
         self,
-        following: Transport,
+        next_transport: Transport,
         *,
-        slots: Slots,
+        store: Store,
         budget: Callable[[Operation], str],
         limits: Mapping[str, RateLimit],
-        pause: Callable[[Bell, float], Do] = Bell.wait,
+        pause: Callable[[Waiter, float], Effect] = Waiter.wait,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__(following)
-        self._slots = slots
+        super().__init__(next_transport)
+        self._store = store
         self._budget = budget
-        self.limits = limits
+        self._limits = limits
         self._pause = pause
         self._clock = clock
 
     def flow(self, request: httpx.Request) -> Flow:
-        response: httpx.Response
+        """Send the request with a permit."""
         operation = operation_of(request)
         if operation is None:
-            response = yield request
-            return response
-        budget, limit = self._budget(operation), self.limits[operation.operation_id]
-        slot, trail = str(next(_numbers)), current_trail()
-        lease = lease_of(request) + limit.period_seconds
-        yield from self._take(budget, slot, limit, lease, trail)
-        trail.tries += 1
-        watch = Watch(self._clock)
-        request.extensions = {**request.extensions, WATCH: watch}
-        told, gone = Settlement(Fate.UNKNOWN), False
+            unlimited: httpx.Response = yield request
+            return unlimited
+        context = context_of(request)
+        limit = self._limits[operation.operation_id]
+        permit = PermitRequest(
+            self._budget(operation), str(next(_permit_numbers)), limit, lease_of(request) + limit.period_seconds
+        )
+        error: BaseException | None = None
         try:
-            response = yield request
-            told = settlement(response, watch, self._clock())
-            trail.remaining = response.headers.get(REMAINING_CALLS_HEADER, trail.remaining)
-        except BaseException as error:
-            gone = isinstance(error, GeneratorExit)
-            if never_left(watch, error):
-                told = Settlement(Fate.UNSENT)
-                trail.tries -= 1
+            yield from self._acquire(permit, context)
+            response: httpx.Response = yield request
+        except BaseException as caught:
+            error = caught
             raise
         finally:
-            yield from self._settle(budget, slot, limit, told, gone=gone)
-            self._slots.line(budget).ring()
+            if permit.asked:
+                yield from self._release(permit, context.attempt, error)
+            error = None  # its traceback refers to this frame: a reference cycle otherwise
         return response
 
-    def _settle(
-        self, budget: str, slot: str, limit: RateLimit, told: Settlement, *, gone: bool
-    ) -> Generator[Do, None, None]:
-        moves = self._slots.settle(budget, slot, limit, told)
-        if gone:
-            # The event loop has ended, and nothing can be waited for: memory is settled, a shared store has the lease.
-            next(moves, None)
-        else:
-            yield from moves
-
-    def _take(self, budget: str, slot: str, limit: RateLimit, lease: float, trail: Trail) -> Generator[Do, None, None]:
-        line, asked = self._slots.line(budget), False
+    def _acquire(self, permit: PermitRequest, context: RequestContext) -> Generator[Effect, None, None]:
+        """Return when the permit is acquired: at once if there is one and the queue is empty, else in turn."""
+        context.raise_if_stopped()
+        queue = self._store.queue(permit.budget)
+        if queue.is_empty() and not (yield from self._ask(permit)):
+            return
+        waiter = queue.enqueue()
         try:
-            _heed_end_of(trail)
-            if line.is_empty():
-                asked = True
-                if not (yield from self._slots.take(budget, slot, limit, lease)):
-                    return
-            bell = line.join()
-            try:
-                with trail.run.waking(bell):
-                    while True:
-                        wait = limit.period_seconds
-                        _heed_end_of(trail)
-                        # Asked once more after joining: what was settled in between has rung no bell of this one.
-                        if line.is_first(bell):
-                            asked = True
-                            wait = yield from self._slots.take(budget, slot, limit, lease)
-                            if not wait:
-                                return
-                        yield self._pause(bell, min(wait, trail.run.left()))
-            finally:
-                line.leave(bell)
-        except BaseException as error:
-            if asked:
-                unsent = Settlement(Fate.UNSENT)
-                yield from self._settle(budget, slot, limit, unsent, gone=isinstance(error, GeneratorExit))
-            raise
+            with context.scope.wake_on_stop(waiter):
+                while True:
+                    wait = permit.limit.period_seconds
+                    # Asked again at once: a permit released before this waiter was in the queue has not notified it.
+                    if queue.is_first(waiter):
+                        wait = yield from self._ask(permit)
+                        if not wait:
+                            return
+                    yield self._pause(waiter, min(wait, context.scope.remaining()))
+                    context.raise_if_stopped()
+        finally:
+            queue.remove(waiter)
 
+    def _ask(self, permit: PermitRequest) -> Generator[Effect, None, float]:
+        permit.asked = True
+        return (yield from self._store.acquire(permit.budget, permit.name, permit.limit, permit.lease))
 
-def _heed_end_of(trail: Trail) -> None:
-    if trail.run.left() <= 0:
-        trail.cut = True
-        raise Halted
+    def _release(
+        self, permit: PermitRequest, attempt: Attempt, error: BaseException | None
+    ) -> Generator[Effect, None, None]:
+        release = permit_release(attempt, error, self._clock())
+        steps = self._store.release(permit.budget, permit.name, permit.limit, release)
+        if isinstance(error, GeneratorExit):
+            # The event loop has ended, so nothing can be awaited: memory is released, a shared store has the lease.
+            next(steps, None)
+        else:
+            yield from steps
+        self._store.queue(permit.budget).notify_first()
 
 
 def lease_of(request: httpx.Request) -> float:
-    """Tell how long a request and what follows it can take, in seconds, by its time-outs."""
-    steps = request.extensions.get("timeout", {"read": None}).values()
-    return sum(UNBOUNDED if seconds is None else seconds for seconds in steps) + HOLD
+    """Return the seconds that a request can take by its timeouts, and that it may then still be in flight."""
+    timeouts = request.extensions.get("timeout", {"read": None}).values()
+    return IN_FLIGHT_GRACE + sum(MAX_STEP_TIME if seconds is None else seconds for seconds in timeouts)
 
 
-def settlement(response: httpx.Response, watch: Watch, now: float) -> Settlement:
-    """Tell what an answer means for the budget."""
-    if response.status_code == HTTPStatus.OK:
-        limited, fate = False, Fate.ANSWERED
-    else:
-        error = refusal(response)
-        limited = isinstance(error, RateLimitedError) or (response.status_code == HTTPStatus.TOO_MANY_REQUESTS)
+def permit_release(attempt: Attempt, error: BaseException | None, now: float) -> PermitRelease:
+    """Return what an attempt means for its permit: it ended in this error, or in a success."""
+    if not attempt.has_left:
+        return PermitRelease(RequestResult.NOT_SENT)
+    if not is_counted(error):
+        return PermitRelease(RequestResult.UNCERTAIN)
+    latency = None
+    if not attempt.opened_connection and attempt.headers_sent_at is not None:
+        latency = now - attempt.headers_sent_at
+    return PermitRelease(RequestResult.COUNTED, latency, is_rate_limited(error))
+
+
+def is_counted(error: BaseException | None) -> bool:
+    """Return whether the exchange has responded, so that the request cannot arrive later."""
+    if isinstance(error, InvalidResponseError):
         # A proxy that gave up on the exchange does not know whether the request will still arrive.
-        by_proxy = isinstance(error, UnreadableAnswerError) and response.is_server_error
-        fate = Fate.UNKNOWN if by_proxy else Fate.ANSWERED
-    warm = None if watch.opened or watch.sent_at is None else now - watch.sent_at
-    return Settlement(fate, warm if fate is Fate.ANSWERED else None, limited)
+        return error.http_status < HTTPStatus.INTERNAL_SERVER_ERROR
+    return error is None or isinstance(error, ApiError)
 
 
-def never_left(watch: Watch, error: BaseException) -> bool:
-    """Tell whether a request that ended in an error is known not to have been sent."""
-    if watch.traced:
-        return watch.sent_at is None
-    return not watch.reached or isinstance(error, NEVER_SENT)
+def is_rate_limited(error: BaseException | None) -> bool:
+    """Return whether the exchange, or the network in front of it, refused because of too many requests."""
+    if isinstance(error, InvalidResponseError):
+        return error.http_status == HTTPStatus.TOO_MANY_REQUESTS
+    return isinstance(error, RateLimitedError)

@@ -1,9 +1,9 @@
 """
-The link that gives every answer one meaning: a success, or a typed exception.
+Gives every response one meaning: success, or a typed exception.
 
-It stands below the generated parser, which would crash on HTML, on an unknown status and on a null body, and would
-hand a refusal back as if it were an answer. The body is read on any status and its code decides; the status only
-tells where the body is not the exchange's envelope `{code, msg, requestTime, data}`.
+This layer is below the generated parser, which would crash on HTML, on an unknown status and on a null body, and which
+would return an error response as if it were a result. The body is read on any status, and its code decides. The HTTP
+status decides only if the body is not the exchange's envelope `{code, msg, requestTime, data}`.
 """
 
 from __future__ import annotations
@@ -11,73 +11,99 @@ from __future__ import annotations
 import json
 import re
 from http import HTTPStatus
+from typing import Final
 
 import httpx
 
-from bitget_spot._middleware.base import Flow, Link
-from bitget_spot.errors import BitgetError, UnreadableAnswerError, error_class
-from bitget_spot_api.operations import SUCCESS_CODE
+from bitget_spot._middleware.base import Flow, Middleware, Transport
+from bitget_spot._middleware.clock import ServerClock
+from bitget_spot._middleware.context import context_of
+from bitget_spot.errors import ApiError, InvalidResponseError, error_class
+from bitget_spot_api.operations import REMAINING_CALLS_HEADER, SUCCESS_CODE
 
-# Enough to find a proxy's request number, which its operators ask for.
-EXCERPT = 2_000
+MAX_EXCERPT: Final = 2_000
+"""Bytes of a body that an error keeps: enough for a proxy's request id, which its operators ask for."""
 
 
-class Refusals(Link):
-    """Raises what is not a success."""
+class ResponseMiddleware(Middleware):
+    """Reads each response once: raises what is not a success, and passes the exchange's clock on."""
+
+    def __init__(self, next_transport: Transport, *, clock: ServerClock) -> None:
+        super().__init__(next_transport)
+        self._clock = clock
 
     def flow(self, request: httpx.Request) -> Flow:
+        """Return a success, or raise the exception that the response stands for."""
+        context = context_of(request)
         response: httpx.Response = yield request
-        error = refusal(response)
+        context.remaining_calls = response.headers.get(REMAINING_CALLS_HEADER, context.remaining_calls)
+        envelope = parse_envelope(response)
+        if isinstance(envelope, InvalidResponseError):
+            raise envelope
+        self._clock.observe(_milliseconds(envelope.get("requestTime")), context.attempt.signed_at)
+        error = parse_error(envelope, response.status_code)
         if error is not None:
             raise error
-        # A success under another status is still one, and the parser reads successes under 200.
+        # A success with another status is still a success, and the generated parser reads successes with 200 only.
         response.status_code = HTTPStatus.OK
         return response
 
 
-def refusal(response: httpx.Response) -> BitgetError | None:
+def parse_envelope(response: httpx.Response) -> dict[str, object] | InvalidResponseError:
     """
-    Tell what an answer means.
-
-    Args:
-        response: An answer whose body has been read.
+    Read the envelope of a response whose body has been read.
 
     Returns:
-        None for a success, else the exception it stands for.
+        The envelope, with a `code` that is text or a number; or the error if the body is not an envelope.
 
     """
-    status = response.status_code
     try:
         envelope = json.loads(response.content)
     except (ValueError, RecursionError):
-        kind = response.headers.get("content-type", "no content type")
-        problem = f"not JSON ({kind})" if response.content.strip() else "an empty body"
-        return UnreadableAnswerError(status, problem, excerpt(response))
+        content_type = response.headers.get("content-type", "no content type")
+        problem = f"not JSON ({content_type})" if response.content.strip() else "an empty body"
+        return invalid_response(response, problem)
     code = envelope.get("code") if isinstance(envelope, dict) else None
     if not isinstance(code, str | int) or isinstance(code, bool):
-        return UnreadableAnswerError(status, "JSON without a code", excerpt(response))
+        return invalid_response(response, "JSON without a code")
+    return dict(envelope)
+
+
+def parse_error(envelope: dict[str, object], status: int) -> ApiError | None:
+    """
+    Return the exception that an envelope stands for.
+
+    Args:
+        envelope: The envelope, with its code.
+        status: The HTTP status that came with it.
+
+    Returns:
+        `None` for a success.
+
+    """
+    code = envelope["code"]
     if code == SUCCESS_CODE:
         return None
+    # Old responses have `message` instead of `msg`.
+    message = envelope.get("msg") or envelope.get("message") or ""
     return error_class(str(code))(
-        words(code),
-        # Old answers say `message`.
-        words(envelope.get("msg") or envelope.get("message") or ""),
-        status,
-        _milliseconds(envelope.get("requestTime")),
+        printable(code), printable(message), status, _milliseconds(envelope.get("requestTime"))
     )
 
 
-def excerpt(response: httpx.Response) -> str:
-    """Give the beginning of an answer as text, for whoever has to look into it."""
-    # Not by the charset that the answer names: that may be any codec of Python's.
-    return response.content[:EXCERPT].decode("utf-8", "replace")
+def invalid_response(response: httpx.Response, problem: str) -> InvalidResponseError:
+    """Return the error for a response that is not what it should be, with the beginning of its body."""
+    # Not decoded by the charset in the header: that may name any codec of Python's.
+    excerpt = response.content[:MAX_EXCERPT].decode("utf-8", "replace")
+    return InvalidResponseError(response.status_code, problem, excerpt)
 
 
-def words(value: object) -> str:
-    """Give a value of an answer as text that can be printed, though JSON may hold half a character."""
-    return (value if isinstance(value, str) else json.dumps(value)).encode("utf-8", "replace").decode()
+def printable(value: object) -> str:
+    """Return a value of a response as text that can be encoded; JSON may contain unpaired surrogates."""
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text.encode("utf-8", "replace").decode()
 
 
 def _milliseconds(value: object) -> int | None:
-    # Some answers give the number as text.
+    # Some responses have the number as text.
     return int(str(value)) if re.fullmatch(r"[0-9]{1,16}", str(value)) else None

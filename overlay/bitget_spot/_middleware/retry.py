@@ -1,9 +1,11 @@
 """
-The link that repeats what is safe to repeat.
+Repeats what is safe to repeat.
 
-Which operations those are the document says (`x-repeat-safe`). Every try waits for a slot of its own and is signed
-anew, for the links that do so stand below. Own code, for httpx-retries 0.6 decides by method and not by operation,
-counts only its sleeps towards the total time, and cannot be given a clock.
+The document says which operations are (`x-repeat-safe`). Each attempt waits for a permit of its own and is signed anew,
+because the middlewares that do so are below this one.
+
+Not httpx-retries: version 0.6 decides by method and not by operation, counts only its pauses towards the total time, and
+takes no clock.
 """
 
 from __future__ import annotations
@@ -16,112 +18,123 @@ from typing import Final
 import httpx
 from attrs import define
 
-from bitget_spot._concurrency import Bell
-from bitget_spot._middleware.base import Do, Flow, Link, Transport, operation_of
-from bitget_spot._middleware.context import Halted, current_trail
-from bitget_spot._middleware.send import NEVER_SENT
-from bitget_spot.errors import (
-    ApiError,
-    ClockError,
-    RateLimitedError,
-    SystemBusyError,
-    UnreadableAnswerError,
-)
+from bitget_spot._concurrency import Effect, Waiter
+from bitget_spot._middleware.base import Flow, Middleware, Transport, operation_of
+from bitget_spot._middleware.context import RequestContext, context_of, may_have_been_executed
+from bitget_spot.errors import ApiError, ClockError, InvalidResponseError, RateLimitedError, SystemBusyError
 from bitget_spot_api.operations import ERROR_CODES
 
-TRIES: Final = 6
+MAX_RETRIES: Final = 5
 FIRST_PAUSE: Final = 0.1
-LONGEST_PAUSE: Final = 2.0
-OUR_MISTAKE: Final = (httpx.UnsupportedProtocol, httpx.LocalProtocolError, httpx.ProxyError)
+"""Seconds: the longest pause before the first retry."""
+MAX_PAUSE: Final = 2.0
+"""Seconds: no pause before a retry is longer."""
+NON_RETRYABLE_ERRORS: Final = (httpx.UnsupportedProtocol, httpx.LocalProtocolError, httpx.ProxyError)
+"""Transport errors that a retry does not help against, because the request or the proxy settings are wrong."""
 
 
 @define
-class Attempts:
-    """How often one request may be and has been tried, and how often for reasons that allow one repeat only."""
+class RetryBudget:
+    """
+    How often one request may be repeated, and how often for the reasons that allow one retry only.
 
-    most: int
-    made: int = 0
-    clock: int = 0
-    ambiguous: int = 0
+    Attributes:
+        max_retries: How many retries there may be.
+        retries: How many there have been.
+        clock_retries: How many of them after a refused timestamp.
+        ambiguous_retries: How many of them after a code that may be temporary or final.
 
-    def allow_another(self, error: Exception, *, repeat_safe: bool) -> bool:
+    """
+
+    max_retries: int
+    retries: int = 0
+    clock_retries: int = 0
+    ambiguous_retries: int = 0
+
+    def allows(self, error: Exception, *, repeat_safe: bool) -> bool:
         """
-        Tell whether to try again after an error, and count it.
+        Return whether to retry after an error, and count the retry if so.
 
         Args:
-            error: What the last try ended in.
-            repeat_safe: Whether the operation may be repeated although its answer is not known.
+            error: What the last attempt ended in.
+            repeat_safe: Whether the operation may be repeated although its result is not known.
 
         """
-        self.made += 1
+        if not self._may_retry(error, repeat_safe=repeat_safe):
+            return False
+        self.retries += 1
+        return True
+
+    def _may_retry(self, error: Exception, *, repeat_safe: bool) -> bool:
         if isinstance(error, ClockError):
-            # The refusal has told the exchange's clock, and nothing was done; once is enough to make use of it.
-            self.clock += 1
-            return self.clock == 1
-        if not repeat_safe or self.made >= self.most:
+            # Nothing was executed, and the response has set the clock: one retry is enough to use it.
+            self.clock_retries += 1
+            return self.clock_retries == 1
+        if not repeat_safe or self.retries >= self.max_retries:
             return False
         if isinstance(error, ApiError) and error.code in ERROR_CODES["ambiguous"]:
-            self.ambiguous += 1
-            return self.ambiguous == 1
-        return is_passing(error)
+            self.ambiguous_retries += 1
+            return self.ambiguous_retries == 1
+        return is_temporary(error)
 
 
-def is_passing(error: Exception) -> bool:
-    """Tell whether trying again may help: trouble on the wire, an unreadable answer, a busy exchange."""
+def is_temporary(error: Exception) -> bool:
+    """Return whether a retry may help: a network error, an invalid response, a busy exchange."""
     if isinstance(error, ApiError):
-        busy = error.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR
-        return busy or isinstance(error, RateLimitedError | SystemBusyError)
-    if isinstance(error, UnreadableAnswerError):
+        if error.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            return True
+        return isinstance(error, RateLimitedError | SystemBusyError)
+    if isinstance(error, InvalidResponseError):
         return True
-    return isinstance(error, httpx.TransportError) and not isinstance(error, OUR_MISTAKE)
+    return isinstance(error, httpx.TransportError) and not isinstance(error, NON_RETRYABLE_ERRORS)
 
 
-def may_have_been_carried_out(error: BaseException) -> bool:
-    """Tell whether the exchange may have done what was asked, although the try ended in this error."""
-    if isinstance(error, ApiError):
-        # A busy exchange that gives up on a request does not say how far it had come.
-        return isinstance(error, SystemBusyError) or error.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR
-    return not isinstance(error, (*NEVER_SENT, *OUR_MISTAKE, Halted))
+def backoff(retries: int, draw: Callable[[], float]) -> float:
+    """Return the seconds to wait after so many retries: exponential, with full jitter."""
+    return draw() * min(MAX_PAUSE, FIRST_PAUSE * 2.0**retries)
 
 
-def pause_after(repeats: int, draw: Callable[[], float]) -> float:
-    """Tell how long to wait after so many repeats, in seconds: doubling, and spread over the whole of it."""
-    return draw() * min(LONGEST_PAUSE, FIRST_PAUSE * 2.0**repeats)
-
-
-class Retry(Link):
-    """Repeats a request whose failure may pass."""
+class RetryMiddleware(Middleware):
+    """Repeats a request whose error may be temporary."""
 
     def __init__(
         self,
-        following: Transport,
+        next_transport: Transport,
         *,
-        tries: int = TRIES,
+        max_retries: int = MAX_RETRIES,
         draw: Callable[[], float] = random.random,
-        pause: Callable[[Bell, float], Do] = Bell.wait,
+        pause: Callable[[Waiter, float], Effect] = Waiter.wait,
     ) -> None:
-        super().__init__(following)
-        self._tries = tries
+        super().__init__(next_transport)
+        self._max_retries = max_retries
         self._draw = draw
         self._pause = pause
 
     def flow(self, request: httpx.Request) -> Flow:
+        """Send the request until it succeeds, the error is final, or the run ends."""
         operation = operation_of(request)
         repeat_safe = operation is not None and operation.repeat_safe
-        attempts, trail = Attempts(self._tries), current_trail()
+        context = context_of(request)
+        budget = RetryBudget(self._max_retries)
         while True:
+            context.begin_attempt()
             try:
                 response: httpx.Response = yield request
             except Exception as error:
-                trail.doubtful |= may_have_been_carried_out(error)
-                seconds = pause_after(attempts.made, self._draw)
-                another = attempts.allow_another(error, repeat_safe=repeat_safe)
-                # The link that waits for a slot may have set it already, and then it stays.
-                trail.cut |= another and trail.run.left() <= seconds
-                if not another or trail.cut:
+                if may_have_been_executed(context.attempt, error):
+                    context.maybe_executed = True
+                pause = backoff(budget.retries, self._draw)
+                if not budget.allows(error, repeat_safe=repeat_safe) or _ends_before(context, pause):
                     raise
             else:
                 return response
-            bell = Bell()
-            with trail.run.waking(bell):
-                yield self._pause(bell, seconds)
+            waiter = Waiter()
+            with context.scope.wake_on_stop(waiter):
+                yield self._pause(waiter, pause)
+
+
+def _ends_before(context: RequestContext, pause: float) -> bool:
+    """Return whether the run ends before the next attempt could be made, and note it in the context."""
+    if context.scope.remaining() <= pause:
+        context.stopped = True
+    return context.stopped

@@ -1,4 +1,4 @@
-"""The end of the chain: httpx's own transports, one for threads and one for each running event loop."""
+"""The innermost layer: httpx's own transports, one for all threads and one for each running event loop."""
 
 from __future__ import annotations
 
@@ -11,47 +11,20 @@ from typing import Any, Final, cast
 
 import httpx
 
-from bitget_spot._loops import PerLoop
+from bitget_spot._concurrency import PerLoop
 from bitget_spot._middleware.base import Transport
-from bitget_spot.errors import UnreadableAnswerError
+from bitget_spot._middleware.context import NOT_SENT_ERRORS, Attempt, context_of
+from bitget_spot.errors import InvalidResponseError
 
-# An exchange's client is idle most of the time and then wanted at once: connections are kept for minutes, not for
-# httpx's five seconds. What is in flight is bounded by the rate limit, 100 a second for the highest VIP tier.
-LIMITS: Final = httpx.Limits(max_connections=200, max_keepalive_connections=100, keepalive_expiry=240)
-NEVER_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
-"""Ends of a request of which no byte has left."""
-WATCH: Final = "bitget_spot.watch"
-
-
-class Watch:
-    """
-    What the wire has told of one request; travels in its extensions under `WATCH`.
-
-    Attributes:
-        reached: The request has come as far as the wire.
-        traced: The wire tells when the headers leave and whether the connection was open.
-        sent_at: When the headers left, by the clock given; None if they have not, or nobody told.
-        opened: A connection had to be opened for it.
-
-    """
-
-    __slots__ = ("_clock", "opened", "reached", "sent_at", "traced")
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self.reached = self.traced = self.opened = False
-        self.sent_at: float | None = None
-
-    def note(self, event: str) -> None:
-        """Take note of one event of httpcore's `trace` extension."""
-        if event.startswith("connection."):
-            self.opened = True
-        elif event.endswith(".send_request_headers.started"):
-            self.sent_at = self._clock()
+CONNECTION_LIMITS: Final = httpx.Limits(max_connections=200, max_keepalive_connections=100, keepalive_expiry=240)
+"""
+Connections are kept for minutes instead of httpx's five seconds: an exchange's client is idle most of the time, and
+then needed at once. Their number is bounded by the rate limit, 100 a second at the highest VIP level.
+"""
 
 
-class Wire(Transport):
-    """Sends, reads the whole answer, and tells a request's `Watch` what happened meanwhile."""
+class SendTransport(Transport):
+    """Sends, reads the whole response, and reports the timing to the attempt."""
 
     def __init__(
         self,
@@ -59,84 +32,107 @@ class Wire(Transport):
         verify: ssl.SSLContext | bool = True,
         proxy: str | None = None,
         transport: httpx.BaseTransport | httpx.AsyncBaseTransport | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        # Made now: reading the certificates takes longer than a request, and a request is stamped by then.
+        # Created now: loading the certificates takes longer than a request, and requests are stamped before they get here.
         context = httpx.create_ssl_context(verify) if isinstance(verify, bool) else verify
-        self._settings: dict[str, Any] = {"verify": context, "proxy": proxy, "limits": LIMITS}
-        self._given = transport
+        self._settings: dict[str, Any] = {"verify": context, "proxy": proxy, "limits": CONNECTION_LIMITS}
+        self._custom_transport = transport
+        self._clock = clock
         self._lock = threading.Lock()
-        self._threads: httpx.HTTPTransport | None = None
-        self._loops = PerLoop(lambda: httpx.AsyncHTTPTransport(**self._settings))
+        self._sync_transport: httpx.HTTPTransport | None = None
+        self._async_transports = PerLoop(lambda: httpx.AsyncHTTPTransport(**self._settings))
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        transport = self._given or self._for_threads()
-        watch, theirs = self._traced(request)
+        """Send from this thread."""
+        transport = cast("httpx.BaseTransport", self._custom_transport or self._for_threads())
+        attempt = self._begin(request)
+        callers_trace = request.extensions.get("trace")
 
         def trace(event: str, info: Mapping[str, Any]) -> None:
-            watch.note(event)
-            if theirs is not None:
-                theirs(event, info)
+            self._record(attempt, event)
+            if callers_trace is not None:
+                callers_trace(event, info)
 
         request.extensions["trace"] = trace
-        started = time.perf_counter()
-        response = cast("httpx.BaseTransport", transport).handle_request(request)
+        started_at = time.perf_counter()
         try:
-            response.read()
+            response = transport.handle_request(request)
+            try:
+                response.read()
+            finally:
+                response.close()
         except httpx.DecodingError as error:
-            raise _undecoded(response) from error
-        finally:
-            response.close()
-        response.elapsed = timedelta(seconds=time.perf_counter() - started)
+            raise _undecodable(response) from error
+        except NOT_SENT_ERRORS:
+            attempt.failed_before_sending = True
+            raise
+        response.elapsed = timedelta(seconds=time.perf_counter() - started_at)
         return response
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        transport = self._given or await self._loops.get()
-        watch, theirs = self._traced(request)
+        """Send from this task."""
+        transport = cast("httpx.AsyncBaseTransport", self._custom_transport or await self._async_transports.get())
+        attempt = self._begin(request)
+        callers_trace = request.extensions.get("trace")
 
         async def trace(event: str, info: Mapping[str, Any]) -> None:
-            watch.note(event)
-            if theirs is not None:
-                await theirs(event, info)
+            self._record(attempt, event)
+            if callers_trace is not None:
+                await callers_trace(event, info)
 
         request.extensions["trace"] = trace
-        started = time.perf_counter()
-        response = await cast("httpx.AsyncBaseTransport", transport).handle_async_request(request)
+        started_at = time.perf_counter()
         try:
-            await response.aread()
+            response = await transport.handle_async_request(request)
+            try:
+                await response.aread()
+            finally:
+                await response.aclose()
         except httpx.DecodingError as error:
-            raise _undecoded(response) from error
-        finally:
-            await response.aclose()
-        response.elapsed = timedelta(seconds=time.perf_counter() - started)
+            raise _undecodable(response) from error
+        except NOT_SENT_ERRORS:
+            attempt.failed_before_sending = True
+            raise
+        response.elapsed = timedelta(seconds=time.perf_counter() - started_at)
         return response
 
     def close(self) -> None:
-        """Close what threads have opened; the next request opens anew."""
-        if isinstance(self._given, httpx.BaseTransport):
-            self._given.close()
+        """Close the connections of the threads; the next request opens new ones."""
+        if isinstance(self._custom_transport, httpx.BaseTransport):
+            self._custom_transport.close()
         with self._lock:
-            transport, self._threads = self._threads, None
+            transport = self._sync_transport
+            self._sync_transport = None
         if transport is not None:
             transport.close()
 
     async def aclose(self) -> None:
-        """Close what the running loop has opened; other loops keep theirs."""
-        if isinstance(self._given, httpx.AsyncBaseTransport):
-            await self._given.aclose()
-        await self._loops.aclose()
+        """Close the connections of the running event loop; other loops keep theirs."""
+        if isinstance(self._custom_transport, httpx.AsyncBaseTransport):
+            await self._custom_transport.aclose()
+        await self._async_transports.aclose()
 
-    def _traced(self, request: httpx.Request) -> tuple[Watch, Callable[..., Any] | None]:
-        watch = request.extensions.get(WATCH) or Watch(time.monotonic)
-        watch.reached = True
-        watch.traced = self._given is None
-        return watch, request.extensions.get("trace")
+    def _begin(self, request: httpx.Request) -> Attempt:
+        attempt = context_of(request).attempt
+        attempt.reached_transport = True
+        # A transport that the caller gave may not support httpcore's `trace` extension.
+        attempt.reports_timing = self._custom_transport is None
+        return attempt
+
+    def _record(self, attempt: Attempt, event: str) -> None:
+        """Record one event of httpcore's `trace` extension."""
+        if event.startswith("connection."):
+            attempt.opened_connection = True
+        elif event.endswith(".send_request_headers.started"):
+            attempt.headers_sent_at = self._clock()
 
     def _for_threads(self) -> httpx.HTTPTransport:
         with self._lock:
-            if self._threads is None:
-                self._threads = httpx.HTTPTransport(**self._settings)
-            return self._threads
+            if self._sync_transport is None:
+                self._sync_transport = httpx.HTTPTransport(**self._settings)
+            return self._sync_transport
 
 
-def _undecoded(response: httpx.Response) -> UnreadableAnswerError:
-    return UnreadableAnswerError(response.status_code, "a body that does not decompress")
+def _undecodable(response: httpx.Response) -> InvalidResponseError:
+    return InvalidResponseError(response.status_code, "a body that cannot be decompressed")

@@ -1,34 +1,35 @@
 """
-So many requests in any second, as the exchange counts them.
+The rate limit: a number of requests in any second, as the exchange counts them.
 
-`connect` puts the limit under every client; without further word, all clients of a process with the same origin, API
-key and operation share one budget. Give `connect(..., slots=...)` a store of your own to share or to separate them:
+`connect` limits every client. Without further arguments, all clients of a process with the same origin, API key and
+operation share one budget. Pass a store to `connect(..., rate_limit_store=...)` to share a budget more widely, or to
+keep budgets apart:
 
-    MemorySlots()       the clients of one process that are given the same object
-    SQLiteSlots(path)   the processes of one machine
-    RedisSlots(url)     the processes of several machines, over Redis or Valkey; needs `bitget-spot[redis]`
+    MemoryStore()       the clients of one process that are given the same object
+    SQLiteStore(path)   the processes of one machine
+    RedisStore(url)     the processes of several machines, with Redis or Valkey; needs `bitget-spot[redis]`
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
-from bitget_spot.rate_limit.memory import MemorySlots, Slots
+from bitget_spot.rate_limit.memory import MemoryStore
 
 if TYPE_CHECKING:
-    from bitget_spot.rate_limit.redis import RedisSlots
-    from bitget_spot.rate_limit.sqlite import SQLiteSlots
+    from bitget_spot.rate_limit.redis import RedisStore
+    from bitget_spot.rate_limit.sqlite import SQLiteStore
 
-__all__ = ["MemorySlots", "RedisSlots", "SQLiteSlots", "Slots"]
+__all__ = ["MemoryStore", "RedisStore", "SQLiteStore"]
 
-_SHARED: Final = {"RedisSlots": "redis", "SQLiteSlots": "sqlite"}
+_LAZY: Final = {"RedisStore": "redis", "SQLiteStore": "sqlite"}
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module's attribute may be anything
-    """Import a shared store when it is first asked for: few programs need one, and all would pay for it."""
-    if name not in _SHARED:
+    """Import a shared store on first use: few programs need one, and all would pay for the import."""
+    if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_SHARED[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return __all__

@@ -1,9 +1,9 @@
 """
-What every store that several processes share has in common: names, and what happens when it does not answer.
+What every shared store has in common: names, and what happens while the store is down.
 
-Trouble with a store never stops a cancel. Beside the store this client keeps its own slots in memory, those that the
-store granted included. While the store does not answer they are all that counts, against this client's share of the
-limit; a request too many is possible then, and costs a repeat, not an order.
+A problem with a store never stops a cancel. Next to the store, each client keeps its own permits in memory, including
+those that the store gave it. While the store does not respond, only these count, against this client's share of the
+limit. One request too many is possible then; it costs a retry, not an order.
 """
 
 from __future__ import annotations
@@ -14,115 +14,118 @@ import secrets
 import threading
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
 from attrs import evolve, frozen
 
-from bitget_spot._middleware.base import Do
-from bitget_spot.rate_limit.memory import MemorySlots, Slots
-from bitget_spot.rate_limit.policy import Log, Settlement
+from bitget_spot._concurrency import Effect, EffectGenerator
+from bitget_spot.rate_limit.memory import MemoryStore
+from bitget_spot.rate_limit.policy import LimiterState, PermitRelease
+from bitget_spot.rate_limit.store import Store
 from bitget_spot_api.operations import RateLimit
 
-TIMEOUT: Final = 0.5
-"""Seconds that a store may take, for connecting and for answering each."""
+STORE_TIMEOUT: Final = 0.5
+"""Seconds that a store may take to connect, and to respond."""
 PROBE_INTERVAL: Final = 1.0
-"""A store that does not answer is asked again so often, in seconds."""
+"""Seconds between two attempts to reach a store that is down."""
 WARNING_INTERVAL: Final = 60.0
+"""Seconds between two warnings about a store that is down."""
 _log: Final = logging.getLogger("bitget_spot")
 
 
 @frozen
-class Move:
+class StoreOperation:
     """
-    One step at a budget's log.
+    One operation on the state of a budget.
 
     Attributes:
-        slot: The slot's name, unique among all processes.
-        client: Who makes it.
-        limit: How many slots there are.
-        lease: For a take: seconds after which the slot is free again if nobody settles it.
-        told: For a settlement: what became of the request.
+        permit: The name of the permit, unique among all processes.
+        participant: Who asks.
+        limit: How many permits there are.
+        lease: To acquire: seconds after which a permit that is never released is available again.
+        release: To release: what is known about the request.
 
     """
 
-    slot: str
-    client: str
+    permit: str
+    participant: str
     limit: RateLimit
     lease: float = 0.0
-    told: Settlement | None = None
+    release: PermitRelease | None = None
 
-    def at(self, log: Log, now: float) -> tuple[float, int]:
-        """Make it, and answer what take answers and how many clients there are."""
+    def apply(self, state: LimiterState, now: float) -> tuple[float, int]:
+        """Apply it; return the seconds to wait, as `LimiterState.acquire`, and the number of participants."""
         wait = 0.0
-        if self.told is None:
-            wait = log.take(self.slot, now, self.limit, self.lease, self.client)
+        if self.release is None:
+            wait = state.acquire(self.permit, now, self.limit, self.lease, self.participant)
         else:
-            log.settle(self.slot, now, self.limit, self.told, self.client)
-        return wait, len(log.clients)
+            state.release(self.permit, now, self.limit, self.release, self.participant)
+        return wait, len(state.participants)
 
 
-class Outage:
-    """Whether a store answers, when to ask it again, and when to say so."""
+class CircuitBreaker:
+    """Keeps callers away from a store that is down, and lets one of them try again from time to time."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._probe_at: float | None = None
+        self._next_probe_at: float | None = None
         self._warned_at = float("-inf")
 
-    def spared(self) -> bool:
-        """Tell whether the store is out and not to be asked now; one asker at a time is let through to probe it."""
+    def is_open(self) -> bool:
+        """Return whether the store is down and must not be asked now; one caller at a time may probe it."""
         with self._lock:
-            if self._probe_at is None:
+            if self._next_probe_at is None:
                 return False
             now = self._clock()
-            if now < self._probe_at:
+            if now < self._next_probe_at:
                 return True
-            self._probe_at = now + PROBE_INTERVAL
+            self._next_probe_at = now + PROBE_INTERVAL
             return False
 
-    def begin(self, store: object, error: Exception) -> None:
-        """Take note that it did not answer."""
+    def record_failure(self, store: object, error: Exception) -> None:
+        """Open the circuit, and log a warning if there has been none lately."""
         with self._lock:
-            now, known = self._clock(), self._probe_at is not None
-            self._probe_at = now + PROBE_INTERVAL
-            if known or now - self._warned_at < WARNING_INTERVAL:
+            now = self._clock()
+            was_open = self._next_probe_at is not None
+            self._next_probe_at = now + PROBE_INTERVAL
+            if was_open or now - self._warned_at < WARNING_INTERVAL:
                 return
             self._warned_at = now
         _log.warning(
-            "%r does not answer (%s: %s): this client goes on with its share of the limit, from memory",
+            "%r does not respond (%s: %s); continuing with this client's share of the limit, from memory",
             store,
             type(error).__name__,
             error,
         )
 
-    def end(self, store: object) -> None:
-        """Take note that it answered."""
-        if self._probe_at is not None:
+    def record_success(self, store: object) -> None:
+        """Close the circuit."""
+        if self._next_probe_at is not None:
             with self._lock:
-                self._probe_at = None
-            _log.info("%r answers again", store)
+                self._next_probe_at = None
+            _log.info("%r responds again", store)
 
 
-class SharedSlots(Slots):
-    """A store that several processes share; what differs between them is one step."""
+class SharedStore(Store):
+    """A store that several processes share, with a fallback in memory; subclasses implement one operation."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self._token = secrets.token_hex(6)
-        self._own = MemorySlots(clock=clock)
-        self._clients: dict[str, int] = {}
-        self._outage = Outage(clock)
+        self._fallback = MemoryStore(clock=clock)
+        self._participants: dict[str, int] = {}
+        self._circuit_breaker = CircuitBreaker(clock)
 
     @abstractmethod
-    def _step(self, key: str, move: Move) -> Do:
-        """Make a move at the log under a key; answer what `Move.at` answers."""
+    def _execute(self, key: str, operation: StoreOperation) -> Effect:
+        """Execute an operation on the state under a key; the result is that of `StoreOperation.apply`."""
 
     @abstractmethod
     def close(self) -> None:
-        """Close what is open; the next request opens anew."""
+        """Close the connections; the next request opens new ones."""
 
     def __enter__(self) -> Self:
         return self
@@ -132,35 +135,41 @@ class SharedSlots(Slots):
     ) -> None:
         self.close()
 
-    def take(self, budget: str, slot: str, limit: RateLimit, lease: float) -> Generator[Do, Any, float]:
-        client = self._client()
-        wait = yield from self._try(budget, Move(f"{client}:{slot}", client, limit, lease=lease))
+    def acquire(self, budget: str, permit: str, limit: RateLimit, lease: float) -> EffectGenerator[float]:
+        """Acquire a permit from the store; from memory while the store is down."""
+        participant = self._participant()
+        operation = StoreOperation(f"{participant}:{permit}", participant, limit, lease=lease)
+        wait = yield from self._try(budget, operation)
         if wait is None:
-            # As each client has its share, those of all together come to no more than the limit.
-            share = evolve(limit, requests=max(1, limit.requests // self._clients.get(budget, 1)))
-            return (yield from self._own.take(budget, slot, share, lease))
+            return (yield from self._fallback.acquire(budget, permit, self._share(budget, limit), lease))
         if not wait:
-            self._own.note(budget, slot, limit, lease)
+            self._fallback.occupy(budget, permit, limit, lease)
         return wait
 
-    def settle(self, budget: str, slot: str, limit: RateLimit, told: Settlement) -> Generator[Do, Any, None]:
-        yield from self._own.settle(budget, slot, limit, told)
-        client = self._client()
-        # Be it granted from memory: the store learns of it here. One that cannot be told gives the slot back in time.
-        yield from self._try(budget, Move(f"{client}:{slot}", client, limit, told=told))
+    def release(self, budget: str, permit: str, limit: RateLimit, release: PermitRelease) -> EffectGenerator[None]:
+        """Release a permit, also if memory gave it: the store learns of its request here."""
+        yield from self._fallback.release(budget, permit, limit, release)
+        participant = self._participant()
+        # If the store cannot be reached, the permit becomes available again when its lease ends.
+        yield from self._try(budget, StoreOperation(f"{participant}:{permit}", participant, limit, release=release))
 
-    def _try(self, budget: str, move: Move) -> Generator[Do, Any, float | None]:
-        if self._outage.spared():
+    def _try(self, budget: str, operation: StoreOperation) -> EffectGenerator[float | None]:
+        """Execute an operation; return `None` if the store is down."""
+        if self._circuit_breaker.is_open():
             return None
         wait: float
         try:
-            wait, self._clients[budget] = yield self._step(f"bitget-spot:{budget}", move)
+            wait, self._participants[budget] = yield self._execute(f"bitget-spot:{budget}", operation)
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not stop a cancel
-            self._outage.begin(self, error)
+            self._circuit_breaker.record_failure(self, error)
             return None
-        self._outage.end(self)
+        self._circuit_breaker.record_success(self)
         return wait
 
-    def _client(self) -> str:
-        # A forked process is a client of its own.
+    def _share(self, budget: str, limit: RateLimit) -> RateLimit:
+        """Return this client's share of a limit: if every client keeps to its own, all of them keep to the limit."""
+        return evolve(limit, requests=max(1, limit.requests // self._participants.get(budget, 1)))
+
+    def _participant(self) -> str:
+        # A forked process is a participant of its own.
         return f"{self._token}-{os.getpid()}"

@@ -1,23 +1,17 @@
 """
-The policy: so many requests in any period as the exchange sees them arrive, as arithmetic over a log of slots.
+A number of requests in any period, as the exchange counts their arrival. Pure arithmetic; the clock is passed in.
 
-What leaves on time does not arrive on time: cold connections, jitter and a lost packet let an overlap of two bursts
-through whatever margin is put on the sending. So a slot is occupied from its grant until one period after the latest
-moment at which the exchange can have counted the request, and that moment is bounded by the answer: it lies before
-the answer's arrival by what follows the counting. A new request is counted after its sending by what goes before it.
-The shortest time from sending to answer on an open connection comes close to the sum of the two from above, and that
-much may be taken off. An answer that had to open its connection took longer *before* it was counted; it teaches
-nothing. And the answers of one burst may all have met the same delay on their way there; so what they teach is believed
-by thirds, one for each burst that has been seen.
+Requests that leave on time do not arrive on time. Cold connections, jitter and lost packets make two bursts overlap,
+whatever margin is put on the time of sending. Therefore a permit is occupied from its acquisition until one period after
+the latest moment at which the exchange can have counted its request. That moment is bounded by the response: it is
+before the response's arrival, by the latency credit (see `latency`).
 
-Where several clients share a log, the way back is that of the client that settles a slot and the way there that of the
-client that takes it next. So what is taken off is the shortest time of any of them, and nothing is taken off for a
-client, settling or taking, that does not know five of its own yet.
+If several participants share the state, the way back is that of the participant that releases a permit, and the way
+there is that of the participant that acquires it next. So the smallest credit of all participants applies, and none
+applies for a participant, releasing or acquiring, that has no reliable estimate of its own.
 
-In memory those who wait stand in a `Line`. In a shared log each client's first one draws a ticket, and they are served
-in that order: who came later gets a slot only if there is one for each ticket before it.
-
-Times are seconds of whatever clock the caller passes in.
+Within a process, waiters are served in order by a `WaitQueue`. In a shared store the first waiter of each process holds
+a ticket, and tickets are served in order: a participant gets a permit only if there is one for each ticket before its own.
 """
 
 from __future__ import annotations
@@ -27,227 +21,243 @@ from typing import Final
 
 from attrs import Factory, define, frozen
 
+from bitget_spot.rate_limit.latency import LatencyEstimate
 from bitget_spot_api.operations import RateLimit
 
 PERIOD_MARGIN: Final = 0.005
-"""Clock rates differ, and stamps are cut to milliseconds."""
-TAKEN_OFF: Final = 0.95
-"""The smallest sum of both ways is a little more than the sum of the smallest."""
-WARM_NEEDED: Final = 5
-"""How many warm answers must be known before anything is taken off."""
-BURST: Final = 0.5
-"""Answers that come so soon after a burst's first one are of that burst."""
-TRUST: Final = 1 / 3
-"""How much of the shortest time each burst lets be taken off; one that was held up would else fool the next."""
-WARM_EXPIRY: Final = 600.0
-"""How long a shortest time is believed, once to twice."""
-HOLD: Final = 2.0
-"""How long a request that nobody answered may still arrive: a lost packet's retransmissions, a proxy's queue."""
-LONGEST_CLOSURE: Final = 32.0
-POLL: Final = 0.02
-"""When to ask a shared log again whose next slot is in flight: its holder may be elsewhere, and rings no bell here."""
-PATIENCE: Final = 0.25
-"""The longest wait a shared log tells, and how much longer a ticket holds: its drawer may have died."""
-CLIENT_EXPIRY: Final = 60.0
-"""How long a client that shows no sign of life is counted."""
+"""Seconds added to the period: clock rates differ, and timestamps are truncated to milliseconds."""
+IN_FLIGHT_GRACE: Final = 2.0
+"""Seconds for which a request without a response may still arrive: retransmissions, a proxy's queue."""
+MAX_PAUSE: Final = 32.0
+"""Seconds: the longest pause after repeated refusals for too many requests."""
+POLL_INTERVAL: Final = 0.02
+"""Seconds after which a waiter asks a shared store again if the next permit is in flight: its holder may be in another
+process, which cannot notify this one."""
+MAX_POLL_WAIT: Final = 0.25
+"""Seconds: the longest wait that a shared store returns, and how much longer a ticket is valid: its holder may have
+died."""
+PARTICIPANT_EXPIRY: Final = 60.0
+"""Seconds after which a participant that shows no sign of life is no longer counted."""
 
 
-class Fate(Enum):
-    """What became of a request, as far as the budget is concerned."""
+class RequestResult(Enum):
+    """What is known about a request, as far as the rate limit is concerned."""
 
-    ANSWERED = auto()
-    """The exchange has counted it, or never will."""
-    UNKNOWN = auto()
-    """It may still arrive."""
-    UNSENT = auto()
-    """It never left."""
+    COUNTED = auto()
+    """The exchange has responded: it has counted the request, or never will."""
+    UNCERTAIN = auto()
+    """There is no response from the exchange, so the request may still arrive there."""
+    NOT_SENT = auto()
+    """No byte of it has left."""
 
 
 @frozen
-class Settlement:
+class PermitRelease:
     """
-    What a slot's holder tells when its request is over.
+    What the holder of a permit reports when its request is over.
 
     Attributes:
-        fate: What became of the request.
-        warm: Seconds from its headers' leaving to its answer, if the connection was already open.
-        limited: The exchange said that there were too many.
+        result: What is known about the request.
+        latency: Seconds from sending its headers to its response, if the connection was already open.
+        rate_limited: The exchange refused it because there were too many requests.
 
     """
 
-    fate: Fate
-    warm: float | None = None
-    limited: bool = False
+    result: RequestResult
+    latency: float | None = None
+    rate_limited: bool = False
 
 
 @define
-class Shortest:
+class Permit:
     """
-    The shortest warm answer time of the last ten to twenty minutes: of those under way, and of the ten before.
+    One permit that is occupied.
 
     Attributes:
-        started: When the ten minutes under way began.
-        now: The shortest time of them; how many answers and bursts it is known from, `known_now` and `bursts_now` say.
-        before: The same of the ten minutes before.
-        burst: When the first answer of the latest burst came.
+        acquired_at: When it was acquired.
+        expires_at: When it is available again, before any credit; while in flight, the end of its lease.
+        max_credit: The most that may be subtracted from that; `None` while its request is in flight.
 
     """
 
-    started: float = 0.0
-    now: float = float("inf")
-    before: float = float("inf")
-    known_now: int = 0
-    known_before: int = 0
-    bursts_now: int = 0
-    bursts_before: int = 0
-    burst: float = float("-inf")
-
-    def add(self, warm: float, at: float) -> None:
-        """Take one more warm answer time into account."""
-        if at - self.started > WARM_EXPIRY:
-            self.started = at
-            self.before, self.known_before, self.bursts_before = self.now, self.known_now, self.bursts_now
-            self.now, self.known_now, self.bursts_now = float("inf"), 0, 0
-        if at - self.burst > BURST:
-            self.burst = at
-            self.bursts_now += 1
-        self.known_now += 1
-        self.now = min(self.now, warm)
+    acquired_at: float
+    expires_at: float
+    max_credit: float | None = None
 
     @property
-    def enough(self) -> bool:
-        """Whether it is known from so many answers that it may be taken off."""
-        return self.known_now + self.known_before >= WARM_NEEDED
+    def in_flight(self) -> bool:
+        """Whether its request is not over yet."""
+        return self.max_credit is None
 
-    def taken_off(self) -> float:
-        """Tell how much earlier than its answer a slot's period may begin."""
-        return min(TAKEN_OFF, TRUST * (self.bursts_now + self.bursts_before)) * min(self.now, self.before)
-
-
-@define
-class Client:
-    """One of those who share a log: when it was last seen, and the shortest of its own answer times."""
-
-    seen: float
-    shortest: Shortest = Factory(Shortest)
+    def available_at(self, credit: float) -> float:
+        """Return when it is available again for a participant with this latency credit."""
+        if self.max_credit is None:
+            return self.expires_at
+        return self.expires_at - min(self.max_credit, credit)
 
 
 @define
-class Log:
+class Participant:
+    """One of the clients that share the state: when it was last active, and its estimate of the latency."""
+
+    last_seen: float
+    latency: LatencyEstimate = Factory(LatencyEstimate)
+
+
+@define
+class LimiterState:
     """
-    The occupied slots of one budget.
+    The state of one budget.
 
     Attributes:
-        slots: For each, when it was taken, when it is free again, and how much of that may be taken off; `None` while
-            it is in flight.
-        clients: Those who share the log, by a name of their own.
-        tickets: Those who wait for a slot of a shared log, in their order, each with the moment it loses its place.
-        shared: Whether there are askers that no bell of this process reaches.
-        closed_until: Nobody gets a slot before.
-        closed_for: How long that closure was, in seconds.
+        permits: The occupied permits, by name.
+        participants: The clients that share the state, by name.
+        tickets: Those who wait for a permit in a shared store, in order, each with the time its ticket expires.
+        shared: Whether other processes use it too.
+        paused_until: No permit is given before this time.
+        pause_length: How long that pause was, in seconds.
 
     """
 
-    slots: dict[str, tuple[float, float, float | None]] = Factory(dict)
-    clients: dict[str, Client] = Factory(dict)
+    permits: dict[str, Permit] = Factory(dict)
+    participants: dict[str, Participant] = Factory(dict)
     tickets: dict[str, float] = Factory(dict)
     shared: bool = False
-    closed_until: float = float("-inf")
-    closed_for: float = 0.0
+    paused_until: float = float("-inf")
+    pause_length: float = 0.0
 
-    def take(self, slot: str, now: float, limit: RateLimit, lease: float, client: str = "") -> float:
+    def acquire(self, name: str, now: float, limit: RateLimit, lease: float, participant: str = "") -> float:
         """
-        Occupy a slot, or tell how long to wait before asking again.
+        Acquire a permit, or return how long to wait before asking again.
 
         Args:
-            slot: A name for it, told again when it is settled; asking twice under one name takes one slot.
+            name: A name for it, given again for its release; asking twice under one name acquires one permit.
             now: The clock.
-            limit: How many slots there are.
-            lease: Seconds after which a slot that nobody settled is free again.
-            client: Who asks.
+            limit: How many permits there are.
+            lease: Seconds after which a permit that is never released is available again.
+            participant: Who asks.
 
         Returns:
-            0.0 if the slot is taken, else seconds: until one opens if nothing is settled meanwhile, or less.
+            0.0 if the permit is acquired, else seconds: until one is available if none is released meanwhile, or less.
 
         """
-        me = self._seen(client, now)
-        known = self.slots.get(slot)
-        if known is not None and known[2] is None:
-            return 0.0  # the answer to the first asking has been lost
-        if self.tickets or now < self.closed_until or len(self.slots) >= limit.requests:
-            wait = self._wait(slot, now, limit, me)
+        me = self._touch(participant, now)
+        permit = self.permits.get(name)
+        if permit is not None and permit.in_flight:
+            return 0.0  # the reply to an earlier call under this name was lost
+        if self.tickets or now < self.paused_until or len(self.permits) >= limit.requests:
+            wait = self._wait_time(name, now, limit, me)
             if wait > 0:
                 if self.shared:
-                    self.tickets[slot] = now + wait + PATIENCE
+                    self.tickets[name] = now + wait + MAX_POLL_WAIT
                 return wait
-            self.tickets.pop(slot, None)
-        self.occupy(slot, now, lease)
+            self.tickets.pop(name, None)
+        self.occupy(name, now, lease)
         return 0.0
 
-    def occupy(self, slot: str, now: float, lease: float) -> None:
-        """Occupy a slot, be there one or not."""
-        self.slots[slot] = now, now + lease, None
+    def occupy(self, name: str, now: float, lease: float) -> None:
+        """Occupy a permit, whether or not one is available."""
+        self.permits[name] = Permit(now, now + lease)
 
-    def settle(self, slot: str, now: float, limit: RateLimit, told: Settlement, client: str = "") -> None:
+    def release(self, name: str, now: float, limit: RateLimit, release: PermitRelease, participant: str = "") -> None:
         """
-        Free a slot as soon as the policy allows; a ticket is given back.
+        Make a permit available again as soon as the policy allows; a ticket is given back.
 
         Args:
-            slot: The name it was taken under, or asked for.
-            now: The clock, at the answer's arrival or when the request was given up.
-            limit: As when it was taken.
-            told: What became of the request.
-            client: Who tells.
+            name: The name it was acquired under, or asked for.
+            now: The clock, when the response arrived or the request was given up.
+            limit: As for `acquire`.
+            release: What is known about the request.
+            participant: Who releases it.
 
         """
-        me = self._seen(client, now)
-        self.tickets.pop(slot, None)
-        taken_at, _, _ = self.slots.pop(slot, (now, now, None))
-        if told.fate is Fate.UNSENT:
+        me = self._touch(participant, now)
+        self.tickets.pop(name, None)
+        permit = self.permits.pop(name, None) or Permit(now, now)
+        if release.result is RequestResult.NOT_SENT:
             return
-        if told.warm is not None:
-            me.shortest.add(told.warm, now)
-        free_at = now + limit.period_seconds + PERIOD_MARGIN
-        if told.fate is Fate.UNKNOWN:
-            self.slots[slot] = taken_at, free_at + HOLD, 0.0
+        if release.rate_limited:
+            self._forget_latency()
+        elif release.latency is not None:
+            me.latency.add(release.latency, now)
+        permit.expires_at = now + limit.period_seconds + PERIOD_MARGIN
+        if release.result is RequestResult.UNCERTAIN:
+            permit.expires_at += IN_FLIGHT_GRACE
+            permit.max_credit = 0.0
         else:
-            self.slots[slot] = taken_at, free_at, self._taken_off(me)
-        # What was taken before a closure says nothing about whether the closure was long enough.
-        if told.limited and taken_at >= self.closed_until:
-            self.closed_for = min(max(2 * self.closed_for, limit.period_seconds), LONGEST_CLOSURE)
-            self.closed_until = now + self.closed_for
-        elif told.fate is Fate.ANSWERED and taken_at >= self.closed_until:
-            self.closed_for = 0.0
+            permit.max_credit = self._credit(me)
+        self.permits[name] = permit
+        # A permit acquired before a pause says nothing about whether the pause was long enough.
+        if permit.acquired_at >= self.paused_until:
+            self._adjust_pause(now, limit, release)
 
-    def _seen(self, client: str, now: float) -> Client:
-        me = self.clients.get(client)
+    def _adjust_pause(self, now: float, limit: RateLimit, release: PermitRelease) -> None:
+        if release.rate_limited:
+            self.pause_length = min(max(2 * self.pause_length, limit.period_seconds), MAX_PAUSE)
+            self.paused_until = now + self.pause_length
+        elif release.result is RequestResult.COUNTED:
+            self.pause_length = 0.0
+
+    def _forget_latency(self) -> None:
+        """Discard every estimate: a refusal for too many requests shows that the credit may have been too large."""
+        for participant in self.participants.values():
+            participant.latency = LatencyEstimate()
+
+    def _touch(self, name: str, now: float) -> Participant:
+        """Return a participant, marked as active now; forget those that have not been active for long."""
+        me = self.participants.get(name)
         if me is None:
-            me = self.clients[client] = Client(now)
-        me.seen = now
-        self.clients = {name: one for name, one in self.clients.items() if one is me or now - one.seen < CLIENT_EXPIRY}
+            me = self.participants[name] = Participant(now)
+        me.last_seen = now
+        expired = [other for other, each in self.participants.items() if now - each.last_seen >= PARTICIPANT_EXPIRY]
+        for other in expired:
+            del self.participants[other]
         return me
 
-    def _taken_off(self, me: Client) -> float:
-        if not me.shortest.enough:
+    def _credit(self, me: Participant) -> float:
+        """Return the smallest latency credit of all participants; 0 if `me` has no reliable estimate."""
+        if not me.latency.is_reliable:
             return 0.0
-        return min(one.shortest.taken_off() for one in self.clients.values() if one.shortest.enough)
+        return min(each.latency.credit for each in self.participants.values() if each.latency.is_reliable)
 
-    def _wait(self, slot: str, now: float, limit: RateLimit, me: Client) -> float:
-        self.slots = {name: times for name, times in self.slots.items() if times[1] > now}
-        self.tickets = {name: until for name, until in self.tickets.items() if until > now or name == slot}
+    def _wait_time(self, name: str, now: float, limit: RateLimit, me: Participant) -> float:
+        self._purge(name, now)
+        ahead = self._tickets_before(name)
+        released, in_flight = self._occupied_until(now, self._credit(me))
+        wait = self.paused_until - now
+        # More can be occupied than there are permits if the limit has been lowered.
+        excess = len(released) + len(in_flight) + ahead - limit.requests
+        if excess >= 0:
+            wait = max(wait, self._next_release(excess, released, in_flight, now))
+        return min(wait, MAX_POLL_WAIT) if self.shared else wait
+
+    def _purge(self, name: str, now: float) -> None:
+        """Remove expired permits, and expired tickets other than this one."""
+        self.permits = {key: permit for key, permit in self.permits.items() if permit.expires_at > now}
+        self.tickets = {key: expires_at for key, expires_at in self.tickets.items() if expires_at > now or key == name}
+
+    def _tickets_before(self, name: str) -> int:
         order = list(self.tickets)
-        place = order.index(slot) if slot in self.tickets else len(order)
+        return order.index(name) if name in self.tickets else len(order)
 
-        off = self._taken_off(me)
-        settled = [free_at - min(known, off) for _, free_at, known in self.slots.values() if known is not None]
-        settled = [free_at for free_at in settled if free_at > now]
-        in_flight = [free_at for _, free_at, known in self.slots.values() if known is None]
-        ends = sorted(settled + in_flight)
+    def _occupied_until(self, now: float, credit: float) -> tuple[list[float], list[float]]:
+        """Return when the occupied permits are available again: those whose request is over, and those in flight."""
+        released = []
+        in_flight = []
+        for permit in self.permits.values():
+            available_at = permit.available_at(credit)
+            if permit.in_flight:
+                in_flight.append(available_at)
+            elif available_at > now:
+                released.append(available_at)
+        return released, in_flight
 
-        wait = self.closed_until - now
-        # With a limit lowered meanwhile, more are occupied than there are.
-        needed = len(ends) + place - limit.requests
-        if needed >= 0:
-            opens = ends[min(needed, len(ends) - 1)] - now if ends else POLL
-            wait = max(wait, min(opens, POLL) if self.shared and needed >= len(settled) else opens)
-        return min(wait, PATIENCE) if self.shared else wait
+    def _next_release(self, excess: int, released: list[float], in_flight: list[float], now: float) -> float:
+        """Return the seconds until so many permits more than one are available, if none is released meanwhile."""
+        times = sorted(released + in_flight)
+        if not times:
+            return POLL_INTERVAL
+        wait = times[min(excess, len(times) - 1)] - now
+        if self.shared and excess >= len(released):
+            return min(wait, POLL_INTERVAL)
+        return wait

@@ -1,4 +1,4 @@
-"""First come, first served: who waits for a slot of one budget in this process, threads and tasks together."""
+"""First come, first served: the waiters for the permits of one budget in this process, threads and tasks together."""
 
 from __future__ import annotations
 
@@ -6,50 +6,50 @@ import contextlib
 import threading
 from collections import deque
 
-from bitget_spot._concurrency import Bell
+from bitget_spot._concurrency import Waiter
 
 
-class Line:
-    """A queue of bells, the first of which may ask for a slot."""
+class WaitQueue:
+    """A queue of waiters, the first of which may ask the store for a permit."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._bells: deque[Bell] = deque()
+        self._waiters: deque[Waiter] = deque()
 
-    def join(self) -> Bell:
-        """Stand at the end."""
-        bell = Bell()
+    def enqueue(self) -> Waiter:
+        """Add a waiter at the end, and return it."""
+        waiter = Waiter()
         with self._lock:
-            self._bells.append(bell)
-        return bell
+            self._waiters.append(waiter)
+        return waiter
 
     def is_empty(self) -> bool:
-        """Tell whether nobody waits."""
-        return not self._bells
+        """Return whether there are no waiters."""
+        return not self._waiters
 
-    def is_first(self, bell: Bell) -> bool:
-        """Tell whether it is this one's turn, passing over those whose event loop has ended."""
+    def is_first(self, waiter: Waiter) -> bool:
+        """Return whether it is this waiter's turn; waiters whose event loop is closed are skipped."""
         with self._lock:
-            self._drop_abandoned()
-            return self._bells[0] is bell
+            self._drop_closed()
+            return self._waiters[0] is waiter
 
-    def leave(self, bell: Bell) -> None:
-        """Leave, served or not; the next one is woken."""
+    def remove(self, waiter: Waiter) -> None:
+        """Remove a waiter, served or not, and wake the next one."""
         with self._lock:
             with contextlib.suppress(ValueError):
-                self._bells.remove(bell)
-            self._ring_first()
+                self._waiters.remove(waiter)
+            self._notify_first()
 
-    def ring(self) -> None:
-        """Wake the first one: something has changed."""
+    def notify_first(self) -> None:
+        """Wake the first waiter, because a permit may be available earlier than it expects."""
         with self._lock:
-            self._ring_first()
+            self._notify_first()
 
-    def _drop_abandoned(self) -> None:
-        while self._bells and self._bells[0].abandoned:
-            self._bells.popleft()
+    def _drop_closed(self) -> None:
+        while self._waiters and self._waiters[0].loop_closed:
+            self._waiters.popleft()
 
-    def _ring_first(self) -> None:
-        self._drop_abandoned()
-        if self._bells:
-            self._bells[0].ring()
+    def _notify_first(self) -> None:
+        self._drop_closed()
+        if self._waiters:
+            self._waiters[0].notify()

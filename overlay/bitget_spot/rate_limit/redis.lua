@@ -1,193 +1,252 @@
--- One step at a budget's log, in one go: `_policy.Log` in the server's language. What it means is told there; a test
--- holds the two against each other. The numbers of the policy stand before this text as locals of the same names.
+-- One operation on the state of a budget, executed atomically by the server. The rules are those of `policy.LimiterState`
+-- and `latency.LatencyEstimate`, function by function and under the same names; a differential test over random
+-- histories holds the two together. Python puts the constants of both modules in front of this text as locals.
 --
--- KEYS[1]  the log, as JSON
--- ARGV     slot, client, period, requests, lease, fate ('' to take), warm ('' for none), limited ('1' or ''),
---          now ('' for the server's clock), known ('1' if the client has seen this log before)
--- Answers the seconds to wait, as text, and how many clients there are.
+-- KEYS[1]  the state, as JSON
+-- ARGV     permit, participant, period, requests, lease, result ('' to acquire), latency ('' for none),
+--          rate_limited ('1' or ''), now ('' for the server's clock), seen ('1' if the client has seen this state before)
+-- Returns the seconds to wait, as text, and the number of participants.
 
-local slot, client, fate, clock = ARGV[1], ARGV[2], ARGV[6], ARGV[9]
+local name, participant_name, result, clock = ARGV[1], ARGV[2], ARGV[6], ARGV[9]
 local period, requests, lease = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
-local warm, limited = tonumber(ARGV[7]), ARGV[8] == '1'
+local latency, rate_limited, seen_before = tonumber(ARGV[7]), ARGV[8] == '1', ARGV[10] == '1'
 
-local seconds, micros
-if clock == '' then
-  local time = redis.call('TIME')
-  seconds, micros = tonumber(time[1]), tonumber(time[2]) / 1000000
-else
-  seconds = math.floor(tonumber(clock))
-  micros = tonumber(clock) - seconds
+local function server_time()
+  if clock == '' then
+    local time = redis.call('TIME')
+    return tonumber(time[1]), tonumber(time[2]) / 1000000
+  end
+  local seconds = math.floor(tonumber(clock))
+  return seconds, tonumber(clock) - seconds
 end
 
--- JSON keeps fourteen digits here, so times count from the log's first second.
+local function server_uptime()
+  local info = redis.pcall('INFO', 'server')
+  return type(info) == 'string' and tonumber(string.match(info, 'uptime_in_seconds:(%d+)')) or 0
+end
+
+-- The state is missing: it is new, or it was lost while requests were in flight. A client that has seen it knows that it
+-- was lost. For the others it can only have been lost with the server, and the requests from before the server's start
+-- are over after a while. Until then no permit is given.
+local function new_state(seconds, fraction)
+  local pause = period + IN_FLIGHT_GRACE
+  if not seen_before then
+    pause = math.max(0, pause - server_uptime())
+  end
+  return {
+    base = seconds, at = 0, permits = {}, tickets = {}, participants = {},
+    paused_until = fraction + pause, pause_length = 0,
+  }
+end
+
+local seconds, fraction = server_time()
 local text = redis.call('GET', KEYS[1])
-local log = text and cjson.decode(text)
-if not log then
-  -- New, or lost while others have requests in flight. It was there if the client has seen it; otherwise it can only
-  -- have been lost with the server, and requests from before it started are over some time after.
-  local rest = period + HOLD
-  if ARGV[10] == '' then
-    local told = redis.pcall('INFO', 'server')
-    rest = rest - (type(told) == 'string' and tonumber(string.match(told, 'uptime_in_seconds:(%d+)')) or 0)
-  end
-  log = {base = seconds, at = 0, slots = {}, tickets = {}, clients = {}, closed_for = 0}
-  log.closed_until = micros + math.max(0, rest)
+local state = text and cjson.decode(text) or new_state(seconds, fraction)
+-- JSON keeps fourteen digits here, so times count from the state's first second.
+local now = seconds - state.base + fraction
+if now < state.at then
+  -- The server's clock was set back.
+  state.base = state.base - (state.at - now)
+  now = state.at
 end
-local now = seconds - log.base + micros
-if now < log.at then
-  -- The server's clock has been set back.
-  log.base = log.base - (log.at - now)
-  now = log.at
-end
-log.at = now
+state.at = now
 
-local me = log.clients[client]
-if not me then
-  me = {started = 0, now = false, before = false, known_now = 0, known_before = 0, bursts_now = 0, bursts_before = 0}
-  log.clients[client] = me
-end
-me.seen = now
-local clients = 0
-for name, one in pairs(log.clients) do
-  if one == me or now - one.seen < CLIENT_EXPIRY then
-    clients = clients + 1
-  else
-    log.clients[name] = nil
-  end
+local function new_latency_estimate()
+  return {window_started_at = 0, current = {samples = 0, bursts = 0}, previous = {samples = 0, bursts = 0}}
 end
 
-local function enough(one)
-  return one.known_now + one.known_before >= WARM_NEEDED
-end
-
-local function taken_off()
-  if not enough(me) then
-    return 0
+local function touch()
+  local me = state.participants[participant_name]
+  if not me then
+    me = {latency = new_latency_estimate()}
+    state.participants[participant_name] = me
   end
-  local least = math.huge
-  for _, one in pairs(log.clients) do
-    if enough(one) then
-      local trust = math.min(TAKEN_OFF, TRUST * (one.bursts_now + one.bursts_before))
-      least = math.min(least, trust * math.min(one.now or math.huge, one.before or math.huge))
+  me.last_seen = now
+  local count = 0
+  for other, each in pairs(state.participants) do
+    if now - each.last_seen >= PARTICIPANT_EXPIRY then
+      state.participants[other] = nil
+    else
+      count = count + 1
     end
   end
-  return least
+  return me, count
 end
 
-local function place()
-  local kept, found = {}, nil
-  for _, ticket in ipairs(log.tickets) do
-    if ticket[1] == slot or ticket[2] > now then
+local me, participant_count = touch()
+
+local function is_reliable(estimate)
+  return estimate.current.samples + estimate.previous.samples >= MIN_SAMPLES
+end
+
+local function credit_of(estimate)
+  local trust = math.min(LATENCY_FACTOR, BURST_TRUST * (estimate.current.bursts + estimate.previous.bursts))
+  return trust * math.min(estimate.current.shortest or math.huge, estimate.previous.shortest or math.huge)
+end
+
+local function smallest_credit()
+  if not is_reliable(me.latency) then
+    return 0
+  end
+  local smallest = math.huge
+  for _, each in pairs(state.participants) do
+    if is_reliable(each.latency) then
+      smallest = math.min(smallest, credit_of(each.latency))
+    end
+  end
+  return smallest
+end
+
+local function add_latency(estimate)
+  if now - estimate.window_started_at > WINDOW_LENGTH then
+    estimate.window_started_at = now
+    estimate.previous = estimate.current
+    estimate.current = {samples = 0, bursts = 0}
+  end
+  local current = estimate.current
+  if not estimate.burst_started_at or now - estimate.burst_started_at > BURST_LENGTH then
+    estimate.burst_started_at = now
+    current.bursts = current.bursts + 1
+  end
+  current.samples = current.samples + 1
+  current.shortest = math.min(current.shortest or math.huge, latency)
+end
+
+local function forget_latency()
+  for _, each in pairs(state.participants) do
+    each.latency = new_latency_estimate()
+  end
+end
+
+-- Remove expired permits, and expired tickets other than this one; return the position of this one, if it has any.
+local function purge()
+  for key, permit in pairs(state.permits) do
+    if permit.expires_at <= now then
+      state.permits[key] = nil
+    end
+  end
+  local kept, position = {}, nil
+  for _, ticket in ipairs(state.tickets) do
+    if ticket[1] == name or ticket[2] > now then
       kept[#kept + 1] = ticket
-      if ticket[1] == slot then
-        found = #kept
+      if ticket[1] == name then
+        position = #kept
       end
     end
   end
-  log.tickets = kept
-  return found
+  state.tickets = kept
+  return position
 end
 
-local function waiting(found)
-  local off, settled, ends = taken_off(), 0, {}
-  for name, times in pairs(log.slots) do
-    local known = times[3]
-    local free_at = times[2] - (known and math.min(known, off) or 0)
-    if times[2] <= now then
-      log.slots[name] = nil
-    elseif free_at > now then
-      ends[#ends + 1] = free_at
-      settled = settled + (known and 1 or 0)
+local function remove_ticket()
+  for position, ticket in ipairs(state.tickets) do
+    if ticket[1] == name then
+      table.remove(state.tickets, position)
+      return
     end
   end
-  table.sort(ends)
-  local wait = log.closed_until - now
-  local needed = #ends + (found and found - 1 or #log.tickets) - requests
-  if needed >= 0 then
-    local opens = #ends > 0 and ends[math.min(needed + 1, #ends)] - now or POLL
-    wait = math.max(wait, needed >= settled and math.min(opens, POLL) or opens)
-  end
-  return math.min(wait, PATIENCE)
 end
 
-local function give_back_ticket(found)
-  if found then
-    table.remove(log.tickets, found)
+local function next_release(excess, times, released)
+  if #times == 0 then
+    return POLL_INTERVAL
   end
+  table.sort(times)
+  local wait = times[math.min(excess + 1, #times)] - now
+  if excess >= released then
+    return math.min(wait, POLL_INTERVAL)
+  end
+  return wait
 end
 
-local function take()
-  local mine = log.slots[slot]
-  if mine and not mine[3] then
+local function wait_time(position)
+  local credit, times, released = smallest_credit(), {}, 0
+  for _, permit in pairs(state.permits) do
+    local available_at = permit.expires_at
+    if permit.max_credit then
+      available_at = available_at - math.min(permit.max_credit, credit)
+    end
+    if not permit.max_credit then
+      times[#times + 1] = available_at
+    elseif available_at > now then
+      times[#times + 1] = available_at
+      released = released + 1
+    end
+  end
+  local wait = state.paused_until - now
+  local ahead = position and position - 1 or #state.tickets
+  local excess = #times + ahead - requests
+  if excess >= 0 then
+    wait = math.max(wait, next_release(excess, times, released))
+  end
+  return math.min(wait, MAX_POLL_WAIT)
+end
+
+local function acquire()
+  local permit = state.permits[name]
+  if permit and not permit.max_credit then
     return 0
   end
   local occupied = 0
-  for _ in pairs(log.slots) do
+  for _ in pairs(state.permits) do
     occupied = occupied + 1
   end
-  if #log.tickets > 0 or now < log.closed_until or occupied >= requests then
-    local found = place()
-    local wait = waiting(found)
+  if #state.tickets > 0 or now < state.paused_until or occupied >= requests then
+    local position = purge()
+    local wait = wait_time(position)
     if wait > 0 then
-      if not found then
-        found = #log.tickets + 1
-        log.tickets[found] = {slot}
+      if not position then
+        position = #state.tickets + 1
+        state.tickets[position] = {name}
       end
-      log.tickets[found][2] = now + wait + PATIENCE
+      state.tickets[position][2] = now + wait + MAX_POLL_WAIT
       return wait
     end
-    give_back_ticket(found)
+    remove_ticket()
   end
-  log.slots[slot] = {now, now + lease, false}
+  state.permits[name] = {acquired_at = now, expires_at = now + lease}
   return 0
 end
 
-local function learn()
-  if now - me.started > WARM_EXPIRY then
-    me.before, me.known_before, me.bursts_before = me.now, me.known_now, me.bursts_now
-    me.started, me.now, me.known_now, me.bursts_now = now, false, 0, 0
+local function adjust_pause()
+  if rate_limited then
+    state.pause_length = math.min(math.max(2 * state.pause_length, period), MAX_PAUSE)
+    state.paused_until = now + state.pause_length
+  elseif result == 'COUNTED' then
+    state.pause_length = 0
   end
-  if not me.burst or now - me.burst > BURST then
-    me.burst, me.bursts_now = now, me.bursts_now + 1
-  end
-  me.known_now = me.known_now + 1
-  me.now = math.min(me.now or math.huge, warm)
 end
 
-local function settle()
-  for found, ticket in ipairs(log.tickets) do
-    if ticket[1] == slot then
-      give_back_ticket(found)
-      break
-    end
-  end
-  local mine = log.slots[slot] or {now}
-  log.slots[slot] = nil
-  if fate == 'UNSENT' then
+local function release()
+  remove_ticket()
+  local permit = state.permits[name] or {acquired_at = now}
+  state.permits[name] = nil
+  if result == 'NOT_SENT' then
     return
   end
-  if warm then
-    learn()
+  if rate_limited then
+    forget_latency()
+  elseif latency then
+    add_latency(me.latency)
   end
-  local free_at = now + period + PERIOD_MARGIN
-  if fate == 'UNKNOWN' then
-    log.slots[slot] = {mine[1], free_at + HOLD, 0}
+  permit.expires_at = now + period + PERIOD_MARGIN
+  if result == 'UNCERTAIN' then
+    permit.expires_at = permit.expires_at + IN_FLIGHT_GRACE
+    permit.max_credit = 0
   else
-    log.slots[slot] = {mine[1], free_at, taken_off()}
+    permit.max_credit = smallest_credit()
   end
-  if limited and mine[1] >= log.closed_until then
-    log.closed_for = math.min(math.max(2 * log.closed_for, period), LONGEST_CLOSURE)
-    log.closed_until = now + log.closed_for
-  elseif fate == 'ANSWERED' and mine[1] >= log.closed_until then
-    log.closed_for = 0
+  state.permits[name] = permit
+  if permit.acquired_at >= state.paused_until then
+    adjust_pause()
   end
 end
 
 local wait = 0
-if fate == '' then
-  wait = take()
+if result == '' then
+  wait = acquire()
 else
-  settle()
+  release()
 end
-redis.call('SET', KEYS[1], cjson.encode(log))
-return {string.format('%.17g', wait), clients}
+redis.call('SET', KEYS[1], cjson.encode(state))
+return {string.format('%.17g', wait), participant_count}

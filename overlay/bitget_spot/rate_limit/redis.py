@@ -1,10 +1,10 @@
 """
-The slots of several machines, in Redis or Valkey.
+The store for several machines, in Redis or Valkey.
 
-A budget is one key, a string that holds its log as JSON, and a step is one script (`_redis.lua`), which the server
-runs in one go and by its own clock: the clients' clocks do not matter. The key does not expire, and one that is missing
-where it has been seen, or on a server that has just started, was lost while requests may be in flight: it is closed
-until none can be.
+A budget is one key, a string with its state as JSON, and an operation is one script (`redis.lua`), which the server
+executes atomically and by its own clock: the clients' clocks do not matter. The key does not expire. If it is missing
+although the client has seen it, or on a server that has just started, it was lost while requests may be in flight; then
+no permit is given until none can be.
 """
 
 from __future__ import annotations
@@ -13,52 +13,51 @@ import hashlib
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
-from bitget_spot._loops import PerLoop
-from bitget_spot._middleware.base import Do
-from bitget_spot.rate_limit import policy
-from bitget_spot.rate_limit.fallback import TIMEOUT, Move, SharedSlots
+from bitget_spot._concurrency import Effect, PerLoop
+from bitget_spot.rate_limit import latency, policy
+from bitget_spot.rate_limit.fallback import STORE_TIMEOUT, SharedStore, StoreOperation
 
-_Client: TypeAlias = Any
-"""redis-py's, in either manner; its own annotations leave open which."""
-_NUMBERS: Final = (
-    "PERIOD_MARGIN",
-    "TAKEN_OFF",
-    "WARM_NEEDED",
-    "BURST",
-    "TRUST",
-    "WARM_EXPIRY",
-    "HOLD",
-    "LONGEST_CLOSURE",
-    "POLL",
-    "PATIENCE",
-    "CLIENT_EXPIRY",
+_RedisClient: TypeAlias = Any
+"""redis-py's client, sync or asyncio; its own annotations do not say which."""
+_CONSTANTS: Final[tuple[tuple[ModuleType, tuple[str, ...]], ...]] = (
+    (
+        policy,
+        ("PERIOD_MARGIN", "IN_FLIGHT_GRACE", "MAX_PAUSE", "POLL_INTERVAL", "MAX_POLL_WAIT", "PARTICIPANT_EXPIRY"),
+    ),
+    (latency, ("LATENCY_FACTOR", "MIN_SAMPLES", "BURST_LENGTH", "BURST_TRUST", "WINDOW_LENGTH")),
 )
-SCRIPT: Final = "".join(f"local {name} = {getattr(policy, name)!r}\n" for name in _NUMBERS) + (
-    Path(__file__).with_suffix(".lua").read_text("utf-8")
-)
-DIGEST: Final = hashlib.sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
-"""Servers know a script by this."""
 
 
-class RedisSlots(SharedSlots):
+def _script() -> str:
+    constants = [f"local {name} = {getattr(module, name)!r}\n" for module, names in _CONSTANTS for name in names]
+    return "".join(constants) + Path(__file__).with_suffix(".lua").read_text("utf-8")
+
+
+SCRIPT: Final = _script()
+SCRIPT_SHA1: Final = hashlib.sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
+"""The name under which a server keeps the script."""
+
+
+class RedisStore(SharedStore):
     """
-    Slots in Redis or Valkey: all processes that name the same server and database share their budgets.
+    Keeps permits in Redis or Valkey: all processes that name the same server and database share their budgets.
 
-    Serves threads and any number of event loops, each with connections of its own, closed when the loop shuts down.
-    Close those of the threads with `close`, or use it in a `with` statement.
+    It serves threads and any number of event loops, each with connections of its own, which are closed when the loop
+    shuts down. Use it in a `with` statement to close those of the threads, or call `close`.
 
     Args:
-        url: As redis-py takes it: `redis://host:6379/0`, `rediss://` for TLS, `unix://` for a socket; a user and a
-            password in it are shown nowhere.
-        cluster: The address is that of a node of a cluster.
-        clock: Tells the moment in place of the server's own clock, for tests.
+        url: As redis-py takes it: `redis://host:6379/0`, `rediss://` for TLS, `unix://` for a socket. A user and a
+            password in it are never shown.
+        cluster: Whether the address is that of a node of a cluster.
+        clock: Returns the time instead of the server's own clock; for tests.
 
     Raises:
         ImportError: redis-py is not installed.
-        ValueError: The url is none.
+        ValueError: The url is not valid.
 
     """
 
@@ -68,78 +67,89 @@ class RedisSlots(SharedSlots):
             # Only this store needs it.
             import redis.asyncio  # noqa: PLC0415
         except ImportError as error:
-            raise ImportError("RedisSlots needs redis-py: pip install 'bitget-spot[redis]'") from error
+            raise ImportError("RedisStore needs redis-py; run: pip install 'bitget-spot[redis]'") from error
         self._redis: Any = redis
-        self._url, self._cluster, self._clock = url, cluster, clock
+        self._url = url
+        self._cluster = cluster
+        self._clock = clock
         try:
-            self._address = _address(url)
+            self._printable_url = _without_password(url)
             self._redis.connection.parse_url(url)
         except ValueError:
-            # What redis-py says of it may quote a part of a password.
-            raise ValueError("RedisSlots: this is no address of a server; give it as in redis://host:6379/0") from None
-        self._seen: set[str] = set()
+            # redis-py's own message may quote a part of a password.
+            raise ValueError("RedisStore: not a valid url; expected something like redis://host:6379/0") from None
+        self._seen_keys: set[str] = set()
         self._lock = threading.Lock()
-        self._threads: _Client = None
-        self._loops: PerLoop[_Client] = PerLoop(lambda: self._opened(self._redis.asyncio))
+        self._sync_client: _RedisClient = None
+        self._async_clients: PerLoop[_RedisClient] = PerLoop(lambda: self._open(self._redis.asyncio))
 
     def __repr__(self) -> str:
-        return f"RedisSlots({self._address!r})"
+        return f"RedisStore({self._printable_url!r})"
 
     def close(self) -> None:
+        """Close the connections of the threads; the next request opens new ones."""
         with self._lock:
-            client, self._threads = self._threads, None
+            client = self._sync_client
+            self._sync_client = None
         if client is not None:
             client.close()
 
     async def aclose(self) -> None:
-        """Close what the running loop has opened; other loops keep theirs."""
-        await self._loops.aclose()
+        """Close the connections of the running event loop; other loops keep theirs."""
+        await self._async_clients.aclose()
 
-    def _step(self, key: str, move: Move) -> Do:
-        arguments = (1, key, *self._arguments(move), "1" if key in self._seen else "")
+    def _execute(self, key: str, operation: StoreOperation) -> Effect:
+        arguments = (1, key, *self._arguments(operation), "1" if key in self._seen_keys else "")
 
-        def answer(reply: list[bytes]) -> tuple[float, int]:
-            self._seen.add(key)
-            wait, clients = reply
-            return float(wait), int(clients)
+        def parse(reply: list[bytes]) -> tuple[float, int]:
+            self._seen_keys.add(key)
+            wait, participants = reply
+            return float(wait), int(participants)
 
-        def step() -> tuple[float, int]:
+        def execute() -> tuple[float, int]:
             client = self._for_threads()
             try:
-                return answer(client.evalsha(DIGEST, *arguments))
+                return parse(client.evalsha(SCRIPT_SHA1, *arguments))
             except self._redis.exceptions.NoScriptError:
-                return answer(client.eval(SCRIPT, *arguments))
+                return parse(client.eval(SCRIPT, *arguments))
 
-        async def step_in_task() -> tuple[float, int]:
-            client = await self._loops.get()
+        async def execute_async() -> tuple[float, int]:
+            client = await self._async_clients.get()
             try:
-                return answer(await client.evalsha(DIGEST, *arguments))
+                return parse(await client.evalsha(SCRIPT_SHA1, *arguments))
             except self._redis.exceptions.NoScriptError:
-                return answer(await client.eval(SCRIPT, *arguments))
+                return parse(await client.eval(SCRIPT, *arguments))
 
-        return Do(step, step_in_task)
+        return Effect(execute, execute_async)
 
-    def _arguments(self, move: Move) -> tuple[str | float, ...]:
-        told, clock = move.told, "" if self._clock is None else self._clock()
-        common = (move.slot, move.client, move.limit.period_seconds, move.limit.requests, move.lease)
-        if told is None:
-            return *common, "", "", "", clock
-        return *common, told.fate.name, "" if told.warm is None else told.warm, "1" if told.limited else "", clock
+    def _arguments(self, operation: StoreOperation) -> tuple[str | float, ...]:
+        limit = operation.limit
+        common = (operation.permit, operation.participant, limit.period_seconds, limit.requests, operation.lease)
+        now = "" if self._clock is None else self._clock()
+        release = operation.release
+        if release is None:
+            return *common, "", "", "", now
+        latency_text = "" if release.latency is None else release.latency
+        return *common, release.result.name, latency_text, "1" if release.rate_limited else "", now
 
-    def _for_threads(self) -> _Client:
+    def _for_threads(self) -> _RedisClient:
         with self._lock:
-            if self._threads is None:
-                self._threads = self._opened(self._redis)
-            return self._threads
+            if self._sync_client is None:
+                self._sync_client = self._open(self._redis)
+            return self._sync_client
 
-    def _opened(self, module: _Client) -> _Client:
-        # What has been cut since its last use is opened again at once; what does not answer in time is not asked twice.
+    def _open(self, module: _RedisClient) -> _RedisClient:
+        # A connection that was cut since its last use is opened again at once; a server that does not respond in time is
+        # not asked twice.
         retry = module.retry.Retry(self._redis.backoff.NoBackoff(), 1, (self._redis.exceptions.ConnectionError,))
-        kind = module.cluster.RedisCluster if self._cluster else module.Redis
-        return kind.from_url(self._url, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT, retry=retry)
+        client_class = module.cluster.RedisCluster if self._cluster else module.Redis
+        return client_class.from_url(
+            self._url, socket_timeout=STORE_TIMEOUT, socket_connect_timeout=STORE_TIMEOUT, retry=retry
+        )
 
 
-def _address(url: str) -> str:
-    """Answer what of a url may be shown."""
+def _without_password(url: str) -> str:
+    """Return the part of a url that may be shown."""
     parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    host = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{host}{parts.path}"

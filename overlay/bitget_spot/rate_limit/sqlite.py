@@ -1,9 +1,10 @@
 """
-The slots of several processes of one machine, in a SQLite file.
+The store for the processes of one machine, in a SQLite file.
 
-A budget is one row, its log as JSON, and a step is one transaction that begins by locking the file. So the rules are
-those of `_policy`, and a process that is killed at any instruction leaves the file as it was before the step or after.
-The log need not survive a power cut, since the machine's requests do not either: nothing is flushed to the disk.
+A budget is one row with its state as JSON, and an operation is one transaction that begins by locking the file. So the
+rules are those of `policy`, and a process that is killed at any instruction leaves the file as it was before the
+operation or after it. The state need not survive a power cut, because the requests do not either: nothing is synced to
+the disk.
 """
 
 from __future__ import annotations
@@ -23,40 +24,45 @@ from typing import Any, Final
 
 from attrs import asdict
 
-from bitget_spot._middleware.base import Do
-from bitget_spot.rate_limit.fallback import TIMEOUT, Move, SharedSlots
-from bitget_spot.rate_limit.policy import Client, Log, Shortest
+from bitget_spot._concurrency import Effect
+from bitget_spot.rate_limit.fallback import STORE_TIMEOUT, SharedStore, StoreOperation
+from bitget_spot.rate_limit.latency import LatencyEstimate, LatencyWindow
+from bitget_spot.rate_limit.policy import LimiterState, Participant, Permit
 
-BACK: Final = 1.0
-"""Seconds that the clock may seem to go back between two processors."""
-_SCHEMA: Final = "CREATE TABLE IF NOT EXISTS budgets (name TEXT PRIMARY KEY, boot TEXT, at REAL, log TEXT)"
-_READ: Final = "SELECT boot, at, log FROM budgets WHERE name = ?"
+CLOCK_TOLERANCE: Final = 1.0
+"""Seconds that the clock may appear to go backwards between two processors."""
+WAL_RETRY_INTERVAL: Final = 0.005
+"""Seconds between two attempts to switch a file to write-ahead logging."""
+_SCHEMA: Final = "CREATE TABLE IF NOT EXISTS budgets (name TEXT PRIMARY KEY, boot TEXT, at REAL, state TEXT)"
+_READ: Final = "SELECT boot, at, state FROM budgets WHERE name = ?"
 _WRITE: Final = "INSERT OR REPLACE INTO budgets VALUES (?, ?, ?, ?)"
 
 
 def machine_clock() -> float:
-    """Tell the seconds of a clock that all processes of this machine share and nobody sets."""
-    # On Linux it goes on while the machine sleeps; elsewhere Python's own is that of the machine too.
-    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+    """Return the seconds of a clock that all processes of this machine share and that is never set."""
+    if hasattr(time, "CLOCK_BOOTTIME"):
+        # Continues while the machine sleeps.
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return time.monotonic()
 
 
 def boot_id(path: str = "/proc/sys/kernel/random/boot_id") -> str:
-    """Tell a name of this run of the machine; empty where the system has none."""
+    """Return an id of this start of the machine; empty if the system has none."""
     with suppress(OSError):
         return Path(path).read_text("ascii").strip()
     return ""
 
 
-class SQLiteSlots(SharedSlots):
+class SQLiteStore(SharedStore):
     """
-    Slots in a SQLite file: the processes of one machine that name the same file share their budgets.
+    Keeps permits in a SQLite file: the processes of one machine that name the same file share their budgets.
 
-    Serves threads, event loops and forked processes. Close it, or use it in a `with` statement.
+    It serves threads, event loops and forked processes. Use it in a `with` statement, or call `close`.
 
     Args:
-        path: The file, on a disk of this machine; it is made if there is none.
-        clock: Seconds that all the processes agree on, for tests.
-        boot: A name of this run of the machine, for tests.
+        path: The file, on a disk of this machine; it is created if it does not exist.
+        clock: Returns seconds that all processes agree on; for tests.
+        boot: An id of this start of the machine; for tests.
 
     Raises:
         OSError: The file cannot be opened for writing.
@@ -70,69 +76,79 @@ class SQLiteSlots(SharedSlots):
         self._path = Path(path).absolute()
         self._clock = clock
         self._boot = boot_id() if boot is None else boot
-        self._file = _File(self._path)
+        self._database = _Database(self._path)
         try:
-            with self._file:
+            with self._database:
                 pass
         except sqlite3.Error as error:
             if not _is_busy(error):
                 raise OSError(
-                    f"{self._path}: {error}; give SQLiteSlots a file that it may make or write, in a directory there is"
+                    f"{self._path}: {error}; pass SQLiteStore a file that it may create or write, in an existing folder"
                 ) from error
 
     def __repr__(self) -> str:
-        return f"SQLiteSlots({os.fspath(self._path)!r})"
+        return f"SQLiteStore({os.fspath(self._path)!r})"
 
     def __del__(self) -> None:
-        if hasattr(self, "_file"):
-            self._file.close(wait=False)
+        if hasattr(self, "_database"):
+            self._database.close(wait=False)
 
     def close(self) -> None:
-        file, self._file = self._file, _File(self._path)
-        file.close(wait=True)
+        """Close the file; the next request opens it again."""
+        database = self._database
+        self._database = _Database(self._path)
+        database.close(wait=True)
 
-    def _step(self, key: str, move: Move) -> Do:
-        def step() -> tuple[float, int]:
-            with self._own_file() as connection:
-                return self._in_transaction(connection, key, move)
+    def _execute(self, key: str, operation: StoreOperation) -> Effect:
+        def execute() -> tuple[float, int]:
+            with self._own_database() as connection:
+                return self._in_transaction(connection, key, operation)
 
-        async def step_in_task() -> tuple[float, int]:
-            # One thread, in which a step that is given up is done before the one that undoes it.
-            return await asyncio.get_running_loop().run_in_executor(self._own_file().thread, step)
+        async def execute_async() -> tuple[float, int]:
+            # One thread, so that an abandoned operation is over before the one that undoes it.
+            return await asyncio.get_running_loop().run_in_executor(self._own_database().thread, execute)
 
-        return Do(step, step_in_task)
+        return Effect(execute, execute_async)
 
-    def _own_file(self) -> _File:
-        if self._file.process != os.getpid():
-            _inherited.append(self._file)
-            self._file = _File(self._path)
-        return self._file
+    def _own_database(self) -> _Database:
+        if self._database.process != os.getpid():
+            _inherited.append(self._database)
+            self._database = _Database(self._path)
+        return self._database
 
-    def _in_transaction(self, connection: sqlite3.Connection, key: str, move: Move) -> tuple[float, int]:
+    def _in_transaction(self, connection: sqlite3.Connection, key: str, operation: StoreOperation) -> tuple[float, int]:
         with closing(connection.cursor()) as cursor:
             cursor.execute("BEGIN IMMEDIATE")
             try:
                 row = cursor.execute(_READ, (key,)).fetchone()
-                log, now = Log(shared=True), self._clock()
-                if row is not None and row[0] == self._boot and row[1] <= now + BACK:
-                    log, now = _log_of(row[2]), max(row[1], now)
-                # Any other log is of an earlier run of the machine, whose requests have ended with it.
-                answer = move.at(log, now)
-                cursor.execute(_WRITE, (key, self._boot, now, json.dumps(log, default=_plain)))
+                state, now = self._current_state(row)
+                result = operation.apply(state, now)
+                cursor.execute(_WRITE, (key, self._boot, now, json.dumps(state, default=_as_json)))
                 cursor.execute("COMMIT")
             except BaseException:
                 with suppress(sqlite3.Error):
                     cursor.execute("ROLLBACK")
                 raise
-        return answer
+        return result
+
+    def _current_state(self, row: tuple[str, float, str] | None) -> tuple[LimiterState, float]:
+        """Return the state in a row, and the time; a new state if there is none from this start of the machine."""
+        now = self._clock()
+        if row is None:
+            return LimiterState(shared=True), now
+        boot, written_at, text = row
+        # The requests of an earlier start of the machine ended with it.
+        if boot != self._boot or written_at > now + CLOCK_TOLERANCE:
+            return LimiterState(shared=True), now
+        return _state_from_json(text), max(written_at, now)
 
 
-class _File:
-    """A file as one process has it open: entered, it gives the connection to one thread at a time."""
+class _Database:
+    """A file as one process has it open. As a context manager it lends the connection to one thread at a time."""
 
     def __init__(self, path: Path) -> None:
         self.process = os.getpid()
-        self.thread = ThreadPoolExecutor(1, "bitget-spot-slots")
+        self.thread = ThreadPoolExecutor(1, "bitget-spot-store")
         self._path = path
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
@@ -141,7 +157,7 @@ class _File:
         self._lock.acquire()
         try:
             if self._connection is None:
-                self._connection = _connected(self._path)
+                self._connection = _connect(self._path)
         except BaseException:
             self._lock.release()
             raise
@@ -150,29 +166,30 @@ class _File:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         try:
             if isinstance(error, sqlite3.Error) and not _is_busy(error):
-                self._disconnect()  # it may be of no use any more
+                self._disconnect()  # the connection may be unusable
         finally:
             self._lock.release()
 
     def close(self, *, wait: bool) -> None:
-        """Close the connection, be it after the steps that are under way in the thread."""
+        """Close the connection, after the operations under way in the thread if `wait` is set."""
         if self.process == os.getpid():
             self.thread.shutdown(wait)
             with self._lock:
                 self._disconnect()
 
     def _disconnect(self) -> None:
-        connection, self._connection = self._connection, None
+        connection = self._connection
+        self._connection = None
         if connection is not None:
             connection.close()
 
 
-_inherited: Final[list[_File]] = []
-"""Those of a parent process: to use them here, or to close them, would spoil its locks."""
+_inherited: Final[list[_Database]] = []
+"""The databases of a parent process: using or closing them in this process would break the parent's locks."""
 
 
-def _connected(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=TIMEOUT, isolation_level=None, check_same_thread=False)
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=STORE_TIMEOUT, isolation_level=None, check_same_thread=False)
     try:
         _set_up(connection)
     except BaseException:
@@ -182,15 +199,15 @@ def _connected(path: Path) -> sqlite3.Connection:
 
 
 def _set_up(connection: sqlite3.Connection) -> None:
-    give_up = time.monotonic() + TIMEOUT
+    give_up_at = time.monotonic() + STORE_TIMEOUT
     while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL").close()
         except sqlite3.OperationalError as error:
-            # Where several processes switch at once, SQLite does not wait for its time-out.
-            if not _is_busy(error) or time.monotonic() > give_up:
+            # SQLite ignores its timeout if several processes switch at once.
+            if not _is_busy(error) or time.monotonic() > give_up_at:
                 raise
-            time.sleep(0.005)
+            time.sleep(WAL_RETRY_INTERVAL)
         else:
             break
     connection.execute("PRAGMA synchronous = OFF").close()
@@ -201,11 +218,19 @@ def _is_busy(error: sqlite3.Error) -> bool:
     return getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
-def _plain(value: Log | Client | Shortest) -> dict[str, Any]:
+def _as_json(value: Any) -> dict[str, Any]:  # noqa: ANN401 - any attrs class of the state
     return asdict(value, recurse=False)
 
 
-def _log_of(text: str) -> Log:
-    state = json.loads(text)
-    clients = {name: Client(one["seen"], Shortest(**one["shortest"])) for name, one in state.pop("clients").items()}
-    return Log(**state, clients=clients)
+def _state_from_json(text: str) -> LimiterState:
+    data: dict[str, Any] = json.loads(text)
+    permits = {name: Permit(**permit) for name, permit in data.pop("permits").items()}
+    participants = {name: _participant_from_json(each) for name, each in data.pop("participants").items()}
+    return LimiterState(**data, permits=permits, participants=participants)
+
+
+def _participant_from_json(data: dict[str, Any]) -> Participant:
+    latency = data["latency"]
+    current = LatencyWindow(**latency.pop("current"))
+    previous = LatencyWindow(**latency.pop("previous"))
+    return Participant(data["last_seen"], LatencyEstimate(**latency, current=current, previous=previous))

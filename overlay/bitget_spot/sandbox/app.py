@@ -1,4 +1,4 @@
-"""The exchange over HTTP: a thin shell that adds the line's delays and the scripted faults."""
+"""The exchange over HTTP: a thin layer that adds network delays and the scripted faults."""
 
 import asyncio
 from http import HTTPStatus
@@ -11,8 +11,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from bitget_spot.sandbox.exchange import HANDLERS, Exchange
+from bitget_spot.sandbox.envelope import UNKNOWN_OPERATION
+from bitget_spot.sandbox.exchange import Exchange
 from bitget_spot.sandbox.faults import Fault, Faults
+from bitget_spot.sandbox.handlers import HANDLERS
 from bitget_spot_api.operations import OPERATIONS, REMAINING_CALLS_HEADER, Operation
 
 
@@ -20,13 +22,13 @@ def create_app(exchange: Exchange, faults: Faults, *, latency: float = 0.0) -> S
     """
     Build the ASGI application.
 
-    The server puts into each request's state `hang_up`, a coroutine function that aborts the
-    connection the request came on.
+    The server puts `hang_up` into each request's state: a coroutine function that aborts the connection.
 
     Args:
-        exchange: What answers.
+        exchange: Executes the requests.
         faults: What goes wrong.
         latency: The round trip to emulate in seconds, half of it before a request is counted.
+
     """
     routes = [
         Route(operation.path, _Endpoint(exchange, faults, latency, operation), methods=[operation.method])
@@ -35,9 +37,9 @@ def create_app(exchange: Exchange, faults: Faults, *, latency: float = 0.0) -> S
     ]
 
     def no_such_operation(request: Request, _error: Exception) -> Response:
-        return JSONResponse(exchange.refuse("40404", request.headers).payload, HTTPStatus.NOT_FOUND)
+        return JSONResponse(exchange.refuse(UNKNOWN_OPERATION, request.headers).payload, HTTPStatus.NOT_FOUND)
 
-    # Starlette tells an unknown path and an unknown method by the same exception.
+    # Starlette raises the same exception for an unknown path and an unknown method.
     app = Starlette(routes=routes, exception_handlers={HTTPException: no_such_operation})
     app.router.redirect_slashes = False
     return app
@@ -56,7 +58,7 @@ class _Endpoint:
         try:
             response = await self._respond(Request(scope, receive))
         except (ClientDisconnect, asyncio.CancelledError):
-            # Nobody is left to answer: the client hung up, or the sandbox stops.
+            # The client has disconnected, or the sandbox stops.
             return
         if response is None:
             await scope["state"]["hang_up"]()
@@ -65,27 +67,27 @@ class _Endpoint:
 
     async def _respond(self, request: Request) -> Response | None:
         await _pause(self.latency / 2)
-        # Public operations open connections ahead of need: that must not use up a planned fault.
-        fault = self.faults.draw() if self.operation.signed else Fault()
+        # Requests for the public time open connections ahead of need: they must not use up a scripted fault.
+        fault = self.faults.next_fault() if self.operation.signed else Fault()
         await _pause(fault.seconds("delay-before"))
         # The moment of arrival is now, whenever the body comes.
-        call = self.exchange.admit(self.operation, request.headers, self.exchange.timer(), counted=fault.counted)
+        pending = self.exchange.accept(self.operation, request.headers, self.exchange.timer(), counted=fault.counted)
         body = await request.body()
-        answer = self.exchange.answer(call, request.url.query, body, code=fault.code, effect=fault.effect)
-        reply = fault.reply(answer)
-        self.exchange.record_answer(call, reply.status, reply.code)
+        correct = self.exchange.respond(pending, request.url.query, body, code=fault.code, effect=fault.effect)
+        sent = fault.apply(correct)
+        self.exchange.record_response(pending, sent.status, sent.code)
         await _pause(fault.seconds("delay") + self.latency / 2)
-        if reply.status is None:
+        if sent.status is None:
             return None
-        response = Response(reply.content, reply.status, media_type=reply.media_type)
-        # The network in front of the exchange, which sends the pages, knows nothing of its windows.
-        if reply.media_type != "text/html":
-            left = 0 if reply.status == HTTPStatus.TOO_MANY_REQUESTS else call.remaining
-            response.headers[REMAINING_CALLS_HEADER] = str(left)
+        response = Response(sent.content, sent.status, media_type=sent.media_type)
+        # The network in front of the exchange, which sends the pages, does not know the rate windows.
+        if sent.media_type != "text/html":
+            remaining = 0 if sent.status == HTTPStatus.TOO_MANY_REQUESTS else pending.remaining
+            response.headers[REMAINING_CALLS_HEADER] = str(remaining)
         return response
 
 
 async def _pause(seconds: float) -> None:
-    # Even a sleep of no length lets others go first, and a request would be counted late.
+    # A sleep of zero seconds lets other tasks run first, and the request would be counted late.
     if seconds > 0:
         await asyncio.sleep(seconds)

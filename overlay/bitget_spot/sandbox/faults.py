@@ -1,7 +1,7 @@
 """
-The faults that a sandbox can be told to make, by the names used in tests and on the command line.
+The faults that a sandbox can be told to produce, by the names used in tests and on the command line.
 
-The table of them, with what each does, stands in the docstring of `bitget_spot.sandbox`.
+The table of them, with what each does, is in the docstring of `bitget_spot.sandbox`.
 """
 
 import json
@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from attrs import define, field, frozen, setters, validators
 
-from bitget_spot.sandbox.exchange import ORDER_GONE, RATE_LIMITED, Answer
+from bitget_spot.sandbox.envelope import ORDER_GONE, RATE_LIMITED, ExchangeResponse
 
 _Rows = list[dict[str, Any]]
 
@@ -24,79 +24,120 @@ _COMMAND_LINE: Final = re.compile(r"(?P<fault>.+?)(?:\*(?P<times>\d+)|@(?P<chanc
 
 _NOT_COUNTED: Final = ("429", "html-403", "html-429")
 _NO_EFFECT: Final = (*_NOT_COUNTED, "html-502", "drop-before", "code")
+_DROPS_CONNECTION: Final = ("drop-before", "drop-after")
 _TAKES_SECONDS: Final = ("delay", "delay-before", "clock-skew")
 _TAKES_TEXT: Final = ("raw", "code", "code-after")
-_UNSEEN: Final = "40725"
-"""The code of an answer that never leaves: a fault without effect puts something else in its place."""
-
-
-def _foreign(number: int) -> dict[str, Any]:
-    return {"orderId": str(10**18 + number), "clientOid": f"foreign-{number}"}
-
-
-def _failed(row: dict[str, Any]) -> dict[str, Any]:
-    return {**row, "errorMsg": "put here by a fault", "errorCode": ORDER_GONE}
-
-
-def _numbered(row: dict[str, Any]) -> dict[str, Any]:
-    return {**row, "orderId": int(row["orderId"]) if row["orderId"].isdigit() else row["orderId"]}
+_PLACEHOLDER_CODE: Final = "40725"
+"""The code of a response that is never sent, because a fault without effect replaces it."""
 
 
 def _lists(success: _Rows | None, failure: _Rows | None) -> dict[str, Any]:
     return {"successList": success, "failureList": failure}
 
 
-_SPOILED_DATA: Final[Mapping[str, Callable[[_Rows, _Rows], dict[str, Any] | None]]] = MappingProxyType(
-    {
-        "null-data": lambda _success, _failure: None,
-        "null-lists": lambda _success, _failure: _lists(None, None),
-        "missing-lists": lambda _success, _failure: {},
-        "reordered": lambda success, failure: _lists(success[::-1], failure[::-1]),
-        # The failures go on counting where the successes end.
-        "missing-rows": lambda success, failure: _lists(success[::2], failure[len(success) % 2 :: 2]),
-        "both-lists": lambda success, failure: _lists(success, failure + list(map(_failed, success))),
-        "foreign-rows": lambda success, failure: _lists([*success, _foreign(1)], [*failure, _failed(_foreign(2))]),
-        "ids-as-numbers": lambda success, failure: _lists(list(map(_numbered, success)), list(map(_numbered, failure))),
-        "no-error-code": lambda success, failure: _lists(
-            success, [{name: row[name] for name in row if name != "errorCode"} for row in failure]
-        ),
-    }
-)
-"""What takes the place of a success's `data`, from its two lists."""
+def _foreign_row(number: int) -> dict[str, Any]:
+    return {"orderId": str(10**18 + number), "clientOid": f"foreign-{number}"}
 
-_SPOILED_FIELD: Final[Mapping[str, Callable[[str, Any], tuple[str, Any]]]] = MappingProxyType(
+
+def _failed_row(row: dict[str, Any]) -> dict[str, Any]:
+    return {**row, "errorMsg": "added by a fault", "errorCode": ORDER_GONE}
+
+
+def _numeric_id(row: dict[str, Any]) -> dict[str, Any]:
+    return {**row, "orderId": int(row["orderId"]) if row["orderId"].isdigit() else row["orderId"]}
+
+
+def _null_data(_success: _Rows, _failure: _Rows) -> None:
+    return None
+
+
+def _null_lists(_success: _Rows, _failure: _Rows) -> dict[str, Any]:
+    return _lists(None, None)
+
+
+def _missing_lists(_success: _Rows, _failure: _Rows) -> dict[str, Any]:
+    return {}
+
+
+def _reordered(success: _Rows, failure: _Rows) -> dict[str, Any]:
+    return _lists(success[::-1], failure[::-1])
+
+
+def _missing_rows(success: _Rows, failure: _Rows) -> dict[str, Any]:
+    # Every second row of both lists together.
+    return _lists(success[::2], failure[len(success) % 2 :: 2])
+
+
+def _both_lists(success: _Rows, failure: _Rows) -> dict[str, Any]:
+    return _lists(success, failure + [_failed_row(row) for row in success])
+
+
+def _foreign_rows(success: _Rows, failure: _Rows) -> dict[str, Any]:
+    return _lists([*success, _foreign_row(1)], [*failure, _failed_row(_foreign_row(2))])
+
+
+def _ids_as_numbers(success: _Rows, failure: _Rows) -> dict[str, Any]:
+    return _lists([_numeric_id(row) for row in success], [_numeric_id(row) for row in failure])
+
+
+def _no_error_code(success: _Rows, failure: _Rows) -> dict[str, Any]:
+    return _lists(success, [{name: row[name] for name in row if name != "errorCode"} for row in failure])
+
+
+_DATA_FAULTS: Final[Mapping[str, Callable[[_Rows, _Rows], dict[str, Any] | None]]] = MappingProxyType(
     {
-        "message-key": lambda name, value: ("message" if name == "msg" else name, value),
-        "string-request-time": lambda name, value: (name, str(value) if name == "requestTime" else value),
+        "null-data": _null_data,
+        "null-lists": _null_lists,
+        "missing-lists": _missing_lists,
+        "reordered": _reordered,
+        "missing-rows": _missing_rows,
+        "both-lists": _both_lists,
+        "foreign-rows": _foreign_rows,
+        "ids-as-numbers": _ids_as_numbers,
+        "no-error-code": _no_error_code,
     }
 )
-"""What takes the place of each field of any answer's envelope."""
+"""What replaces the `data` of a successful batch cancel, made from its two lists."""
+
+
+def _message_key(name: str, value: object) -> tuple[str, object]:
+    return ("message" if name == "msg" else name, value)
+
+
+def _string_request_time(name: str, value: object) -> tuple[str, object]:
+    return (name, str(value) if name == "requestTime" else value)
+
+
+_ENVELOPE_FAULTS: Final[Mapping[str, Callable[[str, object], tuple[str, object]]]] = MappingProxyType(
+    {"message-key": _message_key, "string-request-time": _string_request_time}
+)
+"""What replaces each field of the envelope of any response."""
 
 FAULT_NAMES: Final = (
     *_NO_EFFECT,
     *("html-520", "empty", "raw", "drop-after", "delay", "delay-before", "code-after"),
-    *_SPOILED_DATA,
-    *_SPOILED_FIELD,
+    *_DATA_FAULTS,
+    *_ENVELOPE_FAULTS,
     "clock-skew",
 )
 """Every fault's name."""
 
 
 @frozen
-class Reply:
-    """What goes over the wire."""
+class SentResponse:
+    """What is sent over the network."""
 
     status: int | None
     """None drops the connection."""
     content: bytes = b""
     media_type: str = "application/json"
     code: str | None = None
-    """The exchange's code, where the body holds one."""
+    """The exchange's code, if the body has one."""
 
 
 @frozen
 class Fault:
-    """One fault with its value, as in `delay=2.5`; the one without a name spoils nothing."""
+    """One fault with its value, as in `delay=2.5`; the one without a name changes nothing."""
 
     name: str = ""
     value: str = ""
@@ -104,14 +145,15 @@ class Fault:
     @classmethod
     def parse(cls, text: str) -> "Fault":
         """
-        Read `NAME` or `NAME=VALUE`.
+        Return the fault that `NAME` or `NAME=VALUE` describes.
 
         Raises:
-            ValueError: The name is unknown, or the value does not go with it.
+            ValueError: The name is unknown, or the value is not valid for it.
+
         """
         name, equals, value = text.partition("=")
         if name not in FAULT_NAMES:
-            raise ValueError(f"unknown fault {name!r}; there are {', '.join(FAULT_NAMES)}")
+            raise ValueError(f"unknown fault {name!r}; use one of {', '.join(FAULT_NAMES)}")
         if name in _TAKES_SECONDS:
             if not _is_seconds(value, signed=name == "clock-skew"):
                 raise ValueError(f"the fault {name} takes a number of seconds, not {value!r}")
@@ -126,48 +168,51 @@ class Fault:
 
     @property
     def effect(self) -> bool:
-        """Whether the request is carried out."""
+        """Whether the request is executed."""
         return self.name not in _NO_EFFECT
 
     @property
     def code(self) -> str | None:
-        """The code of the refusal that takes the place of a success, if any does."""
-        named = {"429": RATE_LIMITED, "code": self.value, "code-after": self.value}
-        return named.get(self.name, None if self.effect else _UNSEEN)
+        """The code of the error response that replaces a success, if any does."""
+        if self.name == "429":
+            return RATE_LIMITED
+        if self.name in ("code", "code-after"):
+            return self.value
+        return None if self.effect else _PLACEHOLDER_CODE
 
     def seconds(self, name: str) -> float:
-        """Answer the fault's value if it has this name, else 0."""
+        """Return the fault's value if it has this name, else 0."""
         return float(self.value) if self.name == name else 0.0
 
-    def reply(self, answer: Answer) -> Reply:
-        """Answer what goes over the wire in place of an answer."""
-        if self.name in ("drop-before", "drop-after"):
-            return Reply(None)
+    def apply(self, response: ExchangeResponse) -> SentResponse:
+        """Return what is sent instead of a response."""
+        if self.name in _DROPS_CONNECTION:
+            return SentResponse(None)
         if self.name in ("empty", "raw"):
-            return Reply(200, self.value.encode())
+            return SentResponse(200, self.value.encode())
         if self.name.startswith("html-"):
             status = self.name.removeprefix("html-")
             page = f"<html><head><title>{status}</title></head><body>{status}</body></html>"
-            return Reply(int(status), page.encode(), "text/html")
-        payload = answer.payload
-        if self.name in _SPOILED_DATA and isinstance(payload.get("data"), dict):
-            payload = payload | {"data": _SPOILED_DATA[self.name](*payload["data"].values())}
-        if self.name in _SPOILED_FIELD:
-            payload = dict(_SPOILED_FIELD[self.name](*item) for item in payload.items())
+            return SentResponse(int(status), page.encode(), "text/html")
+        payload = response.payload
+        if self.name in _DATA_FAULTS and isinstance(payload.get("data"), dict):
+            payload = payload | {"data": _DATA_FAULTS[self.name](*payload["data"].values())}
+        if self.name in _ENVELOPE_FAULTS:
+            payload = dict(_ENVELOPE_FAULTS[self.name](*item) for item in payload.items())
         content = json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
-        return Reply(answer.status, content.encode(), code=payload["code"])
+        return SentResponse(response.status, content.encode(), code=payload["code"])
 
 
 @define
-class _Plan:
+class _ScriptedFault:
     fault: Fault
-    # It counts down to 0, which nobody may ask for.
+    # It counts down to 0, which is not a valid argument.
     times: int | None = field(validator=validators.optional(validators.ge(1)), on_setattr=setters.NO_OP)
     skip: int = field(validator=validators.ge(0))
     chance: float | None = field(validator=validators.optional([validators.gt(0), validators.le(1)]))
 
-    def strikes(self, random: Random) -> bool:
-        """Whether the fault happens to this request."""
+    def applies(self, random: Random) -> bool:
+        """Return whether the fault happens to this request."""
         if self.skip:
             self.skip -= 1
             return False
@@ -181,49 +226,51 @@ class _Plan:
 @define(eq=False)
 class Faults:
     """
-    The faults still to come: a queue of certain ones, and beside it those that happen by chance.
+    The faults to come: a queue of certain ones, and next to it those that happen by chance.
 
-    A request meets one fault at most: the queue's first, or else the first that chance brings.
+    A request meets one fault at most: the first of the queue, or else the first that happens by chance.
     """
 
     _random: Random
-    _plans: list[_Plan] = field(factory=list, init=False)
+    _scripted: list[_ScriptedFault] = field(factory=list, init=False)
     _lock: AbstractContextManager[Any] = field(factory=threading.Lock, init=False)
 
     def add(self, fault: Fault, *, times: int | None = None, skip: int = 0, chance: float | None = None) -> None:
         """
-        Plan a fault.
+        Script a fault.
 
         Args:
-            fault: What shall happen.
-            times: How often; without it once, or with a chance without end.
-            skip: How many requests go by first.
-            chance: The share of requests it happens to, above 0 and up to 1.
+            fault: What happens.
+            times: How often; by default once, or without end if there is a chance.
+            skip: How many requests pass first.
+            chance: The share of requests that it happens to, above 0 and up to 1.
 
         Raises:
             ValueError: A number is out of its range.
+
         """
-        plan = _Plan(fault, 1 if times is None and chance is None else times, skip, chance)
+        scripted = _ScriptedFault(fault, 1 if times is None and chance is None else times, skip, chance)
         with self._lock:
-            self._plans.append(plan)
+            self._scripted.append(scripted)
 
     def clear(self) -> None:
-        """Drop all that was planned."""
+        """Remove every scripted fault."""
         with self._lock:
-            self._plans.clear()
+            self._scripted.clear()
 
-    def draw(self) -> Fault:
-        """Answer the fault of the next request."""
+    def next_fault(self) -> Fault:
+        """Return the fault of the next request."""
         with self._lock:
-            queue = [plan for plan in self._plans if plan.chance is None]
-            by_chance = [plan for plan in self._plans if plan.chance is not None]
-            struck = next((plan for plan in queue[:1] + by_chance if plan.strikes(self._random)), None)
-            self._plans = [plan for plan in self._plans if plan.times != 0]
-            return struck.fault if struck else Fault()
+            queue = [scripted for scripted in self._scripted if scripted.chance is None]
+            by_chance = [scripted for scripted in self._scripted if scripted.chance is not None]
+            candidates = queue[:1] + by_chance
+            chosen = next((scripted for scripted in candidates if scripted.applies(self._random)), None)
+            self._scripted = [scripted for scripted in self._scripted if scripted.times != 0]
+            return chosen.fault if chosen else Fault()
 
 
 def parse_command_line(text: str) -> tuple[str, int | None, float | None]:
-    """Split `FAULT`, `FAULT*TIMES` or `FAULT@CHANCE`; the number that is not told is None."""
+    """Split `FAULT`, `FAULT*TIMES` or `FAULT@CHANCE`; a number that is not given is None."""
     match = _COMMAND_LINE.fullmatch(text)
     fault, times, chance = match.groups() if match else (text, None, None)
     return fault, int(times) if times else None, float(chance) if chance else None

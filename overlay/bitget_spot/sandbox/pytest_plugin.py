@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def bitget_sandbox() -> "Iterator[Sandbox]":
-    """Run a fresh sandbox for the test, with 120 open orders."""
+    """A new sandbox for the test, with 120 open orders."""
     # pytest loads this module in every run, also in those without a sandbox.
     from bitget_spot.sandbox import Sandbox  # noqa: PLC0415 - see above
 

@@ -1,4 +1,4 @@
-"""The sandbox on a port of this machine: uvicorn on a thread with an event loop of its own."""
+"""The sandbox on a port of this machine: uvicorn in a thread with an event loop of its own."""
 
 import asyncio
 import socket
@@ -16,7 +16,7 @@ from bitget_spot.sandbox.exchange import Exchange
 from bitget_spot.sandbox.faults import Fault, Faults
 
 if TYPE_CHECKING:
-    from bitget_spot import Credentials
+    from bitget_spot.credentials import Credentials
 
 _HOST: Final = "127.0.0.1"
 
@@ -26,28 +26,29 @@ _T = TypeVar("_T")
 @define(kw_only=True, eq=False, slots=False)
 class Sandbox(Exchange):
     """
-    A stand-in for the exchange on 127.0.0.1, running between `start` and `stop`.
+    A sandbox exchange on 127.0.0.1, running between `start` and `stop`.
 
-    As a context manager it starts on entry and stops on exit. A stopped sandbox may be started again: it comes back on
-    the same port with the orders it had. `requests_per_second`, `cancel_delay` and `all_gone_as_refusal` may be
-    changed while it runs.
+    As a context manager it starts on entry and stops on exit. A stopped sandbox can be started again, on the same port
+    and with the orders that it had. You can change `requests_per_second`, `cancel_delay` and `all_gone_as_refusal`
+    while it runs.
 
     Args:
         port: The port to listen on; 0 lets the system choose.
         latency: The round trip to emulate in seconds, half of it before a request is counted.
         keep_alive: Seconds after which the exchange closes an idle connection.
-        orders: How many orders the first account has open at first, over several trading pairs.
+        orders: How many open orders the first account has at the start, over several trading pairs.
         api_key: The first account's key.
         secret_key: The first account's secret.
         passphrase: The first account's passphrase.
         demo: Whether the first account belongs to demo trading.
         requests_per_second: Replaces the document's rate limit of every operation.
-        cancel_delay: Seconds between the answer to a cancel and its taking effect.
+        cancel_delay: Seconds between the response to a cancel and its execution.
         all_gone_as_refusal: Whether a batch of which no order is open is refused as a whole, or answered with a list
             of failures.
         seed: Decides the ids of the orders, and which requests meet a fault that happens by chance.
-        clock: Tells the seconds since the epoch.
-        timer: Tells the seconds of a clock that nobody sets; the `at` of an arrival is on it.
+        clock: Returns seconds since the epoch.
+        timer: Returns seconds of a clock that is never set; the `at` of an arrival is on it.
+
     """
 
     port: int = field(default=0, validator=[validators.ge(0), validators.le(65535)])
@@ -67,14 +68,15 @@ class Sandbox(Exchange):
 
     def start(self) -> Self:
         """
-        Listen; on return the sandbox answers.
+        Start to listen; when this returns, the sandbox responds.
 
         Raises:
-            OSError: The port is taken or may not be used.
-            RuntimeError: It is running already.
+            OSError: The port is in use or not permitted.
+            RuntimeError: It is already running.
+
         """
         if self._running is not None:
-            raise RuntimeError("the sandbox is running already")
+            raise RuntimeError("the sandbox is already running; stop it first")
         listener = socket.create_server((_HOST, self.port))
         self.port = listener.getsockname()[1]
         config = uvicorn.Config(
@@ -92,7 +94,7 @@ class Sandbox(Exchange):
         return self
 
     def stop(self) -> None:
-        """Close every connection and end; what was not answered yet never will be."""
+        """Close every connection and stop; requests without a response get none."""
         running, self._running = self._running, None
         if running is not None:
             running.stop()
@@ -100,52 +102,54 @@ class Sandbox(Exchange):
     @property
     def url(self) -> str:
         """
-        Where it listens, for a client's `base_url`.
+        The URL, for a client's `base_url`.
 
         Raises:
             RuntimeError: It has not been started.
+
         """
         if not self.port:
-            raise RuntimeError("the sandbox has no port before it is started")
+            raise RuntimeError("the sandbox has no URL before it is started; call start, or use it in a with statement")
         return f"http://{_HOST}:{self.port}"
 
     @property
     def credentials(self) -> "Credentials":
         """The first account's credentials."""
-        # The sandbox runs without the client it is there to test.
-        from bitget_spot import Credentials  # noqa: PLC0415 - see above
+        # The sandbox itself does not need the client.
+        from bitget_spot.credentials import Credentials  # noqa: PLC0415 - see above
 
         return Credentials(self.api_key, self.secret_key, self.passphrase)
 
     def inject(self, fault: str, *, times: int | None = None, skip: int = 0, chance: float | None = None) -> None:
         """
-        Plan a fault; the docstring of `bitget_spot.sandbox` tells what each one does.
+        Script a fault; the docstring of `bitget_spot.sandbox` describes each.
 
-        Certain faults queue up, one request meets one of them; those with a chance lie beside the queue. `clock-skew`
-        alone holds at once and for every request, until it is set anew.
+        Faults that are certain form a queue, and each request meets one of them; those with a chance are next to the
+        queue. Only `clock-skew` applies at once and to every request, until it is set again.
 
         Args:
             fault: `NAME` or `NAME=VALUE`, as in `drop-after` or `delay=2.5`.
-            times: How often; without it once, or with a chance without end.
-            skip: How many requests go by first.
-            chance: The share of requests it happens to, above 0 and up to 1.
+            times: How often; by default once, or without end if there is a chance.
+            skip: How many requests pass first.
+            chance: The share of requests that it happens to, above 0 and up to 1.
 
         Raises:
-            ValueError: The name is unknown, or a value or number does not go with it.
+            ValueError: The name is unknown, or a value or a number is not valid for it.
+
         """
-        planned = Fault.parse(fault)
-        if planned.name == "clock-skew":
-            self._skew = planned.seconds("clock-skew")
+        parsed = Fault.parse(fault)
+        if parsed.name == "clock-skew":
+            self._skew = parsed.seconds("clock-skew")
         else:
-            self._faults.add(planned, times=times, skip=skip, chance=chance)
+            self._faults.add(parsed, times=times, skip=skip, chance=chance)
 
     def clear_faults(self) -> None:
-        """Drop the faults still to come, and set the exchange's clock right."""
+        """Remove the faults to come, and correct the exchange's clock."""
         self._faults.clear()
         self._skew = 0.0
 
     def close_idle_connections(self) -> int:
-        """Close the connections that wait for a request, as the exchange does; answer how many."""
+        """Close the connections that wait for a request, as the exchange does; return how many."""
         return 0 if self._running is None else self._running.close_idle_connections()
 
 
@@ -155,10 +159,10 @@ class _Protocol(H11Protocol):
     def connection_made(  # type: ignore[override]  # uvicorn narrows the argument too
         self, transport: asyncio.Transport
     ) -> None:
-        # asyncio leaves Nagle's algorithm on where the listener was made without its protocol's number; with it every
-        # answer on a kept connection is 40 ms late.
+        # asyncio leaves Nagle's algorithm on if the listener was created without a protocol number; with it, every
+        # response on a kept connection is 40 ms late.
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        # Access lines would fill the log of the bot under test.
+        # Access logs would fill the log of the bot under test.
         self.access_log = False
         self.app_state = {**self.app_state, "hang_up": self.hang_up}
         self.gone = asyncio.Event()
@@ -183,9 +187,8 @@ class _Running:
     """
     A server between start and stop.
 
-    uvicorn's own `serve` looks ten times a second whether it should end, and waits for the
-    clients at the end. A test that starts a sandbox has no time for either, so its steps are
-    called one by one on a loop that runs until it is told to stop.
+    uvicorn's own `serve` polls ten times a second for its end, and waits for the clients at the end. Both are too slow
+    for tests, so its steps are called one by one on a loop that runs until it is stopped.
     """
 
     def __init__(self, config: uvicorn.Config, listener: socket.socket) -> None:
@@ -193,9 +196,9 @@ class _Running:
         self._server = uvicorn.Server(config)
         self._server.lifespan = config.lifespan_class(config)
         self._listener = listener
-        # The one kind of loop that can be told to accept no more connections, which `_shut_down` needs.
+        # Only this kind of loop can stop accepting connections, which `_shut_down` needs.
         self._loop = asyncio.SelectorEventLoop()
-        # A sandbox that nobody stops must not keep the program from ending.
+        # A sandbox that is never stopped must not keep the program from ending.
         self._thread = threading.Thread(target=self._loop.run_forever, name="bitget-sandbox", daemon=True)
         self._thread.start()
         self._call(self._server.startup(sockets=[listener]))
@@ -221,8 +224,8 @@ class _Running:
     async def _shut_down(self) -> None:
         requests = self._server.server_state.tasks
         own = asyncio.current_task()
-        # A server that is closed while it accepts a connection leaves that connection's socket open: first accept no
-        # more, then see off what there is (the tasks that are no requests are the ones that accept), then close.
+        # A server that is closed while it accepts a connection leaves that connection's socket open. So first stop
+        # accepting, then abort what is there (tasks that are not requests are those that accept), then close.
         self._loop.remove_reader(self._listener)
         while self._connections or asyncio.all_tasks() - requests - {own}:
             for connection in list(self._connections):

@@ -20,7 +20,7 @@ from contender import KEY, PASSPHRASE, PATH, SECRET, SYMBOL, InTasks, InThreads,
 from cpu import Bare
 
 from bitget_spot import Credentials, Report, Status, cancel_orders, connect
-from bitget_spot.rate_limit import MemorySlots
+from bitget_spot.rate_limit import MemoryStore
 from bitget_spot_api import Client
 from bitget_spot_api.api.trade import batch_cancel_orders
 from bitget_spot_api.models import BatchCancelOrdersRequest, BatchCancelOrdersResponse, OrderRef
@@ -77,7 +77,7 @@ def ours(origin: str, *, limited: bool, transport: httpx.BaseTransport | None = 
     return connect(
         Credentials(KEY, SECRET, PASSPHRASE),
         base_url=origin,
-        slots=MemorySlots(),
+        rate_limit_store=MemoryStore(),
         requests_per_second=None if limited else PLENTY,
         transport=transport,
     )

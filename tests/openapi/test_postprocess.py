@@ -11,7 +11,7 @@ import pytest
 from attrs.exceptions import FrozenInstanceError
 
 import generate
-from stamp_generated import BANNER, StampError, operations_module, stamp
+from postprocess import BANNER, PostprocessError, operations_module, stamp
 
 POST = "POST /api/v2/things/batch-drop"
 GET = "GET /api/v2/public/time"
@@ -263,7 +263,7 @@ def test_largest_numbers_are_found(load: Load) -> None:
 )
 def test_missing_fact_of_the_document_is_named(fact: str) -> None:
     """A document without one of the facts is refused, and the fact is named."""
-    with pytest.raises(StampError) as caught:
+    with pytest.raises(PostprocessError) as caught:
         operations_module(without(fact))
     assert str(caught.value) == f"the document lacks {fact}"
 
@@ -272,7 +272,7 @@ def test_missing_fact_of_the_document_is_named(fact: str) -> None:
 @pytest.mark.parametrize("fact", ["operationId", "summary", "externalDocs", "x-rate-limit", "x-repeat-safe"])
 def test_missing_fact_of_an_operation_is_named(path: str, method: str, fact: str) -> None:
     """An operation without one of its facts is refused, and the operation and the fact are named."""
-    with pytest.raises(StampError) as caught:
+    with pytest.raises(PostprocessError) as caught:
         operations_module(without("paths", path, method, fact))
     assert str(caught.value) == f"{POST} lacks {fact}"
 
@@ -280,7 +280,7 @@ def test_missing_fact_of_an_operation_is_named(path: str, method: str, fact: str
 @pytest.mark.parametrize("fact", ["requests", "period-seconds", "scope"])
 def test_missing_part_of_a_rate_limit_is_named(fact: str) -> None:
     """Half a rate limit is refused: the operation, the limit and what it lacks are named."""
-    with pytest.raises(StampError) as caught:
+    with pytest.raises(PostprocessError) as caught:
         operations_module(without("paths", "/api/v2/public/time", "get", "x-rate-limit", fact))
     assert str(caught.value) == f"{GET}: x-rate-limit lacks {fact}"
 
@@ -289,7 +289,7 @@ def test_everything_missing_is_named_at_once() -> None:
     """Who left out several facts hears of all of them."""
     document = without("servers")
     del document["x-error-codes"]
-    with pytest.raises(StampError, match="lacks servers, x-error-codes"):
+    with pytest.raises(PostprocessError, match="lacks servers, x-error-codes"):
         operations_module(document)
 
 
@@ -297,7 +297,7 @@ def test_everything_missing_is_named_at_once() -> None:
 def test_unknown_scope_is_refused(scope: Any) -> None:
     """A scope that is neither the account nor the address is refused, with its place and the choice."""
     place = ("paths", "/api/v2/public/time", "get", "x-rate-limit", "scope")
-    with pytest.raises(StampError) as caught:
+    with pytest.raises(PostprocessError) as caught:
         operations_module(changed(*place, to=scope))
     assert f"{GET}: x-rate-limit: scope is {scope!r}" in str(caught.value)
     assert "UID or IP" in str(caught.value)
@@ -312,7 +312,7 @@ def test_unknown_scope_is_refused(scope: Any) -> None:
 )
 def test_code_that_stands_twice_is_refused(codes: dict[str, list[str]]) -> None:
     """A code with two meanings is refused and named; the codes that stand once are not."""
-    with pytest.raises(StampError, match=r"x-error-codes.*: 3$"):
+    with pytest.raises(PostprocessError, match=r"x-error-codes.*: 3$"):
         operations_module(changed("x-error-codes", to=codes))
 
 
@@ -350,6 +350,6 @@ def test_code_that_stands_twice_is_refused(codes: dict[str, list[str]]) -> None:
 )
 def test_malformed_fact_is_named(document: dict[str, Any], place: str) -> None:
     """A fact that is there and makes no sense is refused like a missing one, and its place is named."""
-    with pytest.raises(StampError) as caught:
+    with pytest.raises(PostprocessError) as caught:
         operations_module(document)
     assert place in str(caught.value)

@@ -1,4 +1,4 @@
-"""The variables of the environment that the package reads."""
+"""The environment variables that the package reads."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import pytest
 from bitget_spot.sandbox import Sandbox
 
 
-def forget_variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave nothing of the environment's own."""
+def clear_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Remove every variable of the package from the environment."""
     for name in list(os.environ):
         if name.startswith("BITGET_"):
             monkeypatch.delenv(name)
 
 
-def point_to(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Set what `python -m bitget_spot.sandbox` tells a client to set."""
+def set_variables(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set the variables that `python -m bitget_spot.sandbox` prints for a client."""
     monkeypatch.setenv("BITGET_API_KEY", sandbox.api_key)
     monkeypatch.setenv("BITGET_SECRET_KEY", sandbox.secret_key)
     monkeypatch.setenv("BITGET_PASSPHRASE", sandbox.passphrase)
