@@ -1,4 +1,4 @@
-# The habits of this project. `make help` lists them.
+# Development commands. `make help` lists them.
 
 # The first interpreter that is new enough; set PYTHON to use another.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
@@ -28,49 +28,50 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 demo: $(READY) ## cancel real batches against a local sandbox exchange
-	@$(RUN) tests/examples/demo.py
+	@$(RUN) docs/examples/demo.py
 
 test: $(READY) ## run the tests
 	@$(RUN) -m pytest
 
-generate: $(READY) ## rebuild generated/bitget_spot_api/ from openapi/bitget-spot.yaml
+generate: $(READY) ## rebuild generated/ from openapi/bitget-spot.yaml
 	@$(RUN) openapi/generate.py
 
-check-generated: $(READY) ## fail, naming the files, if generated/ is not what the document gives
+check-generated: $(READY) ## fail if generated/ is not what `make generate` produces
 	@$(RUN) openapi/generate.py --check
 
-lint: $(READY) ## check style and the OpenAPI document
+lint: $(READY) ## check style, layers and the OpenAPI document
 	@$(RUN) -m ruff check
 	@$(RUN) -m ruff format --check
+	@$(VENV)/bin/lint-imports --no-cache --no-logo
 	@$(RUN) -m openapi_spec_validator openapi/bitget-spot.yaml
 
-format: $(READY) ## let ruff mend what it can
+format: $(READY) ## fix style with ruff
 	@$(RUN) -m ruff check --fix
 	@$(RUN) -m ruff format
 
-types: $(READY) ## mypy, strict, over everything
-	@$(RUN) -m mypy generated/bitget_spot_api overlay/bitget_spot openapi tests
+types: $(READY) ## check types with mypy, strict, over everything
+	@$(RUN) -m mypy generated/bitget_spot_api overlay/bitget_spot openapi docs/examples tests noxfile.py
 
-wheel: $(READY) ## build the wheel and use it in clean environments, with and without extras
+wheel: $(READY) ## build the wheel and test it in clean environments, with and without extras
 	@$(RUN) tests/wheel.py
 
-check-docs: $(READY) ## hold a vendor page against the document: make check-docs PAGE=page.md
+check-docs: $(READY) ## compare a vendor page with the document: PAGE=page.md
 	@test -n "$(PAGE)" || { echo "Which page? make check-docs PAGE=path/to/page.md" >&2; exit 2; }
 	@$(RUN) openapi/check_docs.py "$(PAGE)" $(if $(ACCEPT),--accept)
 
-diff-api: $(READY) ## what has changed for importers since BASE=<revision>, breaking changes first
+diff-api: $(READY) ## show what changed for importers since BASE=<revision>
 	@$(RUN) openapi/diff_api.py $(BASE)
 
-bench: $(READY) ## arrivals at the exchange, policy by policy, over emulated lines: docs/arrivals.md and .svg
+bench: $(READY) ## measure arrivals at the exchange over emulated networks: docs/arrivals.md
 	@$(RUN) tests/benchmarks/arrivals.py
 
-bench-stores: $(READY) ## what a slot costs in memory, SQLite and Redis
+bench-stores: $(READY) ## measure the cost of a permit in memory, SQLite and Redis
 	@$(RUN) tests/benchmarks/stores.py
 
-bench-cpu: $(READY) ## what the chain costs, as a ratio to the same call over nothing but a signature
+bench-cpu: $(READY) ## measure the CPU cost of the middleware chain
 	@$(RUN) tests/benchmarks/cpu.py
 
-bench-import: $(READY) ## what an import costs, as a ratio to what it cannot do without
+bench-import: $(READY) ## measure the time of an import
 	@$(RUN) tests/benchmarks/imports.py
 
 $(INTEROP)/.ready: pyproject.toml tests/interop/constraints.txt tests/interop/package-lock.json
@@ -84,7 +85,7 @@ $(INTEROP)/.ready: pyproject.toml tests/interop/constraints.txt tests/interop/pa
 	@cd $(INTEROP) && npm ci --loglevel=error
 	@touch $@
 
-interop: $(INTEROP)/.ready ## others' clients against the sandbox, and our signatures against theirs; needs Node.js
+interop: $(INTEROP)/.ready ## run other clients against the sandbox; needs Node.js
 	@BITGET_SPOT_INTEROP=1 $(INTEROP)/bin/python -m pytest tests/interop
 
 $(PEERS)/.ready: pyproject.toml tests/benchmarks/clients/constraints.txt
@@ -94,34 +95,34 @@ $(PEERS)/.ready: pyproject.toml tests/benchmarks/clients/constraints.txt
 	@$(PEERS_PIP) --group peers
 	@touch $@
 
-bench-peers: $(READY) $(PEERS)/.ready ## beside the clients that others would use: docs/peers.md and .svg
+bench-peers: $(READY) $(PEERS)/.ready ## compare with other clients: docs/peers.md
 	@$(RUN) tests/benchmarks/peers.py
 
-matrix: $(READY) ## the tests on every Python, on the lowest versions allowed, and over httpx2
+matrix: $(READY) ## run the tests on every Python, with the lowest versions, and with httpx2
 	@$(PIP) --group matrix
-	@$(RUN) tests/matrix.py
+	@$(RUN) -m nox
 
-soak: $(READY) ## random worlds, hostile input and load, for as long as it takes
-	@SOAK_EXAMPLES=10000 JUDGE_EXAMPLES=1000 $(RUN) -m pytest tests/soak tests/fuzz tests/judges
+soak: $(READY) ## run the random tests with many more examples, and the load test
+	@SOAK_EXAMPLES=10000 CONTRACT_EXAMPLES=1000 $(RUN) -m pytest tests/soak tests/fuzz tests/contract
 
-mutation: $(READY) ## break every rule in every way, and see that the tests notice
+mutation: $(READY) ## break the rules in every way, and check that a test fails
 	@$(PIP) --group mutation
 	@$(RUN) tests/mutation.py
 
-docs: $(READY) ## build the site: docs/_build/html/index.html
+docs: $(READY) ## build the site in docs/_build/html
 	@$(RUN) -m sphinx -W --keep-going -n -q -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
-picture: $(READY) ## record the demo anew: docs/demo.svg
-	@$(RUN) tests/examples/record_demo.py
+picture: $(READY) ## record the demo: docs/demo.svg
+	@$(RUN) docs/examples/record_demo.py
 
-# Needs the internet: it asks a database of known holes.
-audit: $(READY) ## look for known holes in what the set-up installs
+# Needs the internet: it queries a database of vulnerabilities.
+audit: $(READY) ## check the installed versions for known vulnerabilities
 	@$(PIP) --group audit
 	@$(RUN) -m pip_audit --strict --disable-pip --no-deps --requirement constraints.txt
 
-# By coverage itself, not by pytest's plugin: the package is imported before that would begin to look.
-check: lint types check-generated ## everything that must hold before a change lands
+# With coverage itself instead of pytest's plugin, which starts after the package has been imported.
+check: lint types check-generated ## run what must pass before a change is merged
 	@$(RUN) openapi/diff_api.py --check
 	@$(RUN) -m coverage erase
 	@$(RUN) -m coverage run -m pytest
@@ -129,7 +130,7 @@ check: lint types check-generated ## everything that must hold before a change l
 	@$(RUN) -m coverage report
 	@$(MAKE) --no-print-directory wheel
 
-full: check docs interop matrix mutation bench-import bench-cpu bench-stores bench ## check, and the longer runs
+full: check docs interop matrix mutation bench-import bench-cpu bench-stores bench ## run check and the longer checks
 
-clean: ## remove what the targets have made
-	rm -rf $(VENV) $(INTEROP) $(PEERS) docs/_build .coverage* .mypy_cache .ruff_cache .pytest_cache dist
+clean: ## remove what the targets have created
+	rm -rf $(VENV) $(INTEROP) $(PEERS) docs/_build .nox .coverage* .mypy_cache .ruff_cache .pytest_cache dist

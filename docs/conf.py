@@ -1,9 +1,10 @@
-# ruff: noqa: INP001 - Sphinx runs it; it is of no package
+# ruff: noqa: INP001 - Sphinx executes it; it is in no package
 """
 How Sphinx builds the site: `make docs`.
 
-The site makes no request beyond itself: no font, script or picture of another server, and no intersphinx, which would
-fetch. Its pages are plain Markdown, so that they can be read in a checkout too: links to the reference are put in here.
+The site loads nothing from other servers: no fonts, scripts or pictures, and no intersphinx, which would download
+inventories. Its pages are plain Markdown, so that they can be read in a checkout too: links to the reference are added
+here.
 """
 
 from __future__ import annotations
@@ -39,14 +40,14 @@ html_copy_source = False
 html_show_sourcelink = False
 html_show_copyright = False
 html_theme_options = {
-    # The style's own is next to white.
+    # The style's own background is almost white.
     "light_css_variables": {"color-code-background": "#f4f5f7"},
 }
 html_favicon = "_static/favicon.svg"
 pygments_style = "a11y-high-contrast-light"
 pygments_dark_style = "a11y-high-contrast-dark"
 
-# In docstrings a single backtick marks code, as it does in Markdown.
+# In docstrings a single backtick marks code, as in Markdown.
 default_role = "code"
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
@@ -65,41 +66,43 @@ copybutton_prompt_text = "$ "
 
 nitpicky = True
 nitpick_ignore_regex = [
-    # What belongs to other projects: their inventories would have to be fetched.
+    # Names of other projects, whose inventories would have to be downloaded.
     ("py:.*", r"(httpx|ssl|os|collections|http|cryptography|typing)\..*"),
-    # The same, as names that are imported for the type checker alone.
+    # The same, for names that are imported for the type checker only.
     ("py:class", r"RSAPrivateKey"),
-    # Every generated function would take it, and it signs nothing.
+    # Every generated function accepts it, but it does not sign anything.
     ("py:class", r"bitget_spot_api\.client\.AuthenticatedClient"),
     # A type variable.
     ("py:class", r"bitget_spot_api\.types\.T"),
 ]
 
+PROSE_OBJECTS = ("attribute", "property")
+"""Objects whose docstrings are prose, usually without sections."""
+SECTIONS = {"Args:", "Raises:", "Returns:"}
+DEFAULTS = {r"<built-in function (\w+)>": r"time.\1"}
+"""How defaults are written in a signature."""
+saved_docstrings: dict[str, list[str]] = {}
 
-def remember(_app: Sphinx, what: str, name: str, _obj: object, _options: object, lines: list[str]) -> None:
-    """Make ready for napoleon what it would misread."""
-    if what in PLAIN and SECTIONS.isdisjoint(lines):
-        kept[name] = list(lines)
+
+def prepare_docstring(_app: Sphinx, what: str, name: str, _obj: object, _options: object, lines: list[str]) -> None:
+    """Save docstrings that napoleon would misread, and correct what Sphinx would misread."""
+    if what in PROSE_OBJECTS and SECTIONS.isdisjoint(lines):
+        saved_docstrings[name] = list(lines)
     if what == "module":
         lines[:] = _with_literal_blocks(lines)
     if name.startswith("bitget_spot_api.api."):
-        # The generator puts a blank before each line of a description, and knows nothing of the chain's exceptions.
-        told = lines[: lines.index("Raises:")]
-        lines[:] = [line[1:] if re.match(r" \S", line) else line for line in told]
+        # The generator puts a space before the first line of a description, and does not know the overlay's exceptions.
+        described = lines[: lines.index("Raises:")]
+        lines[:] = [line[1:] if re.match(r" \S", line) else line for line in described]
 
 
-def restore(_app: Sphinx, _what: str, name: str, _obj: object, _options: object, lines: list[str]) -> None:
-    """Undo what napoleon has made of a text without sections: it takes all before a colon for a type."""
-    lines[:] = kept.pop(name, lines)
-
-
-PLAIN = ("attribute", "property")
-SECTIONS = {"Args:", "Raises:", "Returns:"}
-kept: dict[str, list[str]] = {}
+def restore_docstring(_app: Sphinx, _what: str, name: str, _obj: object, _options: object, lines: list[str]) -> None:
+    """Undo napoleon's changes to prose: it takes the text before a colon for a type."""
+    lines[:] = saved_docstrings.pop(name, lines)
 
 
 def _with_literal_blocks(lines: list[str]) -> list[str]:
-    """Say of each indented block that it is literal: a docstring is read in a terminal, too."""
+    """Mark each indented block as literal; docstrings leave the mark out, because they are read in a terminal too."""
     marked: list[str] = []
     inside = False
     for line in lines:
@@ -111,48 +114,56 @@ def _with_literal_blocks(lines: list[str]) -> list[str]:
     return marked
 
 
-def told_shortly(
+def shorten_signature(
     _app: Sphinx, what: str, _name: str, obj: object, _options: object, signature: str | None, returns: str | None
 ) -> tuple[str, str | None] | None:
-    """Leave out of a signature what nobody calls, and write defaults as they are written in a program."""
+    """Leave out signatures that users do not call, and write defaults as in a program."""
     if signature is None:
         return None
     if what == "exception" or isinstance(obj, EnumType):
-        return "", None  # nobody but the package makes them
-    for pattern, instead in DEFAULTS.items():
-        signature = re.sub(pattern, instead, signature)
+        return "", None  # only the package creates them
+    for pattern, replacement in DEFAULTS.items():
+        signature = re.sub(pattern, replacement, signature)
     return signature, returns
 
 
-DEFAULTS = {r"<bitget_spot_api\.types\.Unset object>": "UNSET", r"<built-in function (\w+)>": r"time.\1"}
-
-
-def resolve(_app: Sphinx, env: BuildEnvironment, node: pending_xref, text: nodes.TextElement) -> nodes.Node | None:
-    """Find what an annotation or a docstring names without its module."""
+def resolve_short_name(
+    _app: Sphinx, env: BuildEnvironment, node: pending_xref, text: nodes.TextElement
+) -> nodes.Node | None:
+    """Resolve a name that an annotation or a docstring gives without its module."""
     name = node.get("reftarget", "")
     if node.get("refdomain") != "py" or "." in name:
         return None
     domain = env.get_domain("py")
-    found = [full for full in domain.objects if full.rpartition(".")[2] == name]  # type: ignore[attr-defined]
+    found = [full_name for full_name in domain.objects if full_name.rpartition(".")[2] == name]  # type: ignore[attr-defined]
     if len(found) != 1:
         return None
     return domain.resolve_xref(env, node["refdoc"], _app.builder, node["reftype"], found[0], node, text)
 
 
 def link_names(app: Sphinx, tree: nodes.document, page: str) -> None:
-    """Lead what a page names as code to its reference; so pages are plain Markdown, to be read without Sphinx too."""
+    """Link what a page names as code to the reference, so that the page itself can stay plain Markdown."""
     domain = app.env.domains.python_domain
-    known: dict[str, list[str]] = {}
-    for full, entry in domain.objects.items():
-        if entry.objtype in ("class", "exception", "function") and not entry.aliased:
-            known.setdefault(full.rpartition(".")[2], []).append(full)
+    full_names = _full_names(domain.objects)
     for literal in list(tree.findall(nodes.literal)):
-        found = known.get(literal.astext().partition("(")[0], [])
+        found = full_names.get(literal.astext().partition("(")[0], [])
         if len(found) == 1 and domain.objects[found[0]].docname != page and not _is_linked(literal):
             reference = domain.resolve_xref(
                 app.env, page, app.builder, "obj", found[0], pending_xref(), literal.deepcopy()
             )
             literal.parent.replace(literal, reference)
+
+
+def _full_names(objects: dict[str, Any]) -> dict[str, list[str]]:
+    """Return the full names that a name can stand for: `sync`, `warm_up.sync`, `bitget_spot.warm_up.sync`."""
+    full_names: dict[str, list[str]] = {}
+    for full_name, entry in objects.items():
+        if entry.objtype not in ("class", "exception", "function") or entry.aliased:
+            continue
+        parts = full_name.split(".")
+        for start in range(len(parts)):
+            full_names.setdefault(".".join(parts[start:]), []).append(full_name)
+    return full_names
 
 
 def _is_linked(node: nodes.Node | None) -> bool:
@@ -162,10 +173,10 @@ def _is_linked(node: nodes.Node | None) -> bool:
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Hook the steps above in, before and after napoleon, which has a priority of 500."""
-    app.connect("autodoc-process-docstring", remember, priority=400)
-    app.connect("autodoc-process-docstring", restore, priority=600)
-    app.connect("autodoc-process-signature", told_shortly)
-    app.connect("missing-reference", resolve)
+    """Register the steps above, before and after napoleon, which has the priority 500."""
+    app.connect("autodoc-process-docstring", prepare_docstring, priority=400)
+    app.connect("autodoc-process-docstring", restore_docstring, priority=600)
+    app.connect("autodoc-process-signature", shorten_signature)
+    app.connect("missing-reference", resolve_short_name)
     app.connect("doctree-resolved", link_names)
     return {"parallel_read_safe": True}

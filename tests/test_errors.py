@@ -1,9 +1,12 @@
-"""The exception tree: what is caught by what, what survives a pickle, and which code is which."""
+"""The exceptions: their tree, what they show, pickling, and which code stands for which class."""
+
+from __future__ import annotations
 
 import builtins
 import inspect
 import pickle
 import re
+from itertools import chain
 
 import pytest
 
@@ -36,12 +39,12 @@ from bitget_spot_api.operations import ERROR_CODES
 VIOLATIONS = (Violation("batchMode", 'is "x"; leave it out'), Violation("orderList[3]", "is null"))
 EXAMPLES: tuple[BitgetError, ...] = (
     BitgetError("something"),
-    CredentialsError("api_key is missing or blank: set it"),
+    CredentialsError("api_key is missing or blank; set it"),
     OriginError("http://example.com: use https"),
     InvalidBatchError(VIOLATIONS),
     InvalidResponseError(520, "not JSON (text/html)", "<html>520</html>"),
     InvalidResponseError(200, "an empty body"),
-    ApiError("99999", "a code nobody knows", 400, 1659076670000),
+    ApiError("99999", "an unknown code", 400, 1659076670000),
     ApiError("99999"),
     AuthenticationError("40009", "sign signature error", 400, 1659076670000),
     ClockError("40008", "Request timestamp expired", 400, 1659076670000),
@@ -63,13 +66,8 @@ CLASSES = {
 }
 
 
-def shown(error: BaseException) -> str:
-    """Name an example in a test's id."""
-    return type(error).__name__
-
-
 def test_every_class_has_an_example() -> None:
-    """The examples below leave out no exception of the module."""
+    """The examples include every exception of the module."""
     assert {type(example) for example in EXAMPLES} == CLASSES
 
 
@@ -96,42 +94,43 @@ def test_every_class_has_an_example() -> None:
         (SystemBusyError, (ApiError,)),
     ],
 )
-def test_tree(cls: type[Exception], parents: tuple[type[Exception], ...]) -> None:
-    """Every class is caught by exactly those that the tree promises; only input errors are ValueErrors."""
+def test_base_classes(cls: type[Exception], parents: tuple[type[Exception], ...]) -> None:
+    """Every class has exactly the base classes in the documentation; only errors of the input are ValueErrors."""
     assert cls.__bases__ == parents
     assert issubclass(cls, ValueError) == (ValueError in parents)
 
 
-def test_tree_is_drawn() -> None:
-    """The tree in the module's docstring names every class once, under its first parent, a second one marked."""
-    drawn: list[tuple[str, str, bool]] = []
-    above: dict[int, str] = {}
-    tree, _, _ = (errors.__doc__ or "").partition("Trouble on the wire")
+def test_tree_in_the_docstring_is_complete() -> None:
+    """The tree in the module's docstring has every class once, below its first base class, with a second in brackets."""
+    documented: list[tuple[str, str, bool]] = []
+    parents: dict[int, str] = {}
+    tree, separator, _ = (errors.__doc__ or "").partition("Network errors")
+    assert separator
     for line in tree.splitlines():
-        found = re.match(r"^    ([│├└─ ]*)(\w+(?:Error|Exceeded))\b( +\((?:Value|Timeout)Error\))?", line)
-        if found:
-            depth = len(found[1]) // 4
-            above[depth] = found[2]
-            parent = above[depth - 1] if depth else "Exception"
-            drawn.append((found[2], parent, found[3] is not None))
-    assert sorted(drawn) == sorted(
+        match = re.match(r"^    ([│├└─ ]*)(\w+(?:Error|Exceeded))\b( +\((?:Value|Timeout)Error\))?", line)
+        if match:
+            depth = len(match[1]) // 4
+            parents[depth] = match[2]
+            parent = parents[depth - 1] if depth else "Exception"
+            documented.append((match[2], parent, match[3] is not None))
+    assert sorted(documented) == sorted(
         (cls.__name__, cls.__bases__[0].__name__, issubclass(cls, ValueError | TimeoutError)) for cls in CLASSES
     )
 
 
-@pytest.mark.parametrize("error", EXAMPLES, ids=shown)
+@pytest.mark.parametrize("error", EXAMPLES, ids=lambda error: type(error).__name__)
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-def test_pickles(error: BitgetError, protocol: int) -> None:
-    """What comes back from a pickle is of the same type, with the same arguments, fields and text."""
-    back = pickle.loads(pickle.dumps(error, protocol))  # noqa: S301 - pickled one call earlier
-    assert type(back) is type(error)
-    assert back.args == error.args
-    assert vars(back) == vars(error)
-    assert str(back) == str(error)
+def test_exceptions_can_be_pickled(error: BitgetError, protocol: int) -> None:
+    """A pickled exception keeps its type, arguments, attributes and text."""
+    copy = pickle.loads(pickle.dumps(error, protocol))  # noqa: S301 - pickled in this very line
+    assert type(copy) is type(error)
+    assert copy.args == error.args
+    assert vars(copy) == vars(error)
+    assert str(copy) == str(error)
 
 
 def test_no_builtin_is_shadowed() -> None:
-    """`from bitget_spot.errors import *` takes no builtin away."""
+    """`from bitget_spot.errors import *` replaces no builtin."""
     assert not {cls.__name__ for cls in CLASSES} & set(dir(builtins))
 
 
@@ -164,37 +163,40 @@ def test_no_builtin_is_shadowed() -> None:
         pytest.param("0429", ApiError, id="not-a-number-compare"),
     ],
 )
-def test_error_class(code: str, cls: type[ApiError]) -> None:
-    """A code stands for the class that the facts give it; an unknown one for ApiError itself."""
+def test_class_of_a_code(code: str, cls: type[ApiError]) -> None:
+    """A code stands for the class of its group in the document; an unknown one stands for `ApiError` itself."""
     assert error_class(code) is cls
 
 
 def test_every_code_has_a_class() -> None:
-    """No code of the document is left to plain ApiError, and every class of refusal has a code."""
-    meant = {error_class(code) for codes in ERROR_CODES.values() for code in codes}
-    assert meant == {cls for cls in CLASSES if issubclass(cls, ApiError)} - {ApiError}
+    """No code of the document stands for plain `ApiError`, and every subclass has a code."""
+    classes = {error_class(code) for code in chain.from_iterable(ERROR_CODES.values())}
+    assert classes == {cls for cls in CLASSES if issubclass(cls, ApiError)} - {ApiError}
 
 
-def test_fields_of_a_refusal() -> None:
-    """A refusal carries code, message, status and the exchange's clock as fields, and shows the first three."""
+def test_attributes_of_an_api_error() -> None:
+    """An error response has code, message, status and the exchange's clock as attributes, and shows the first three."""
     error = RateLimitedError("429", "Too Many Requests", 429, 1659076670000)
-    assert (error.code, error.message) == ("429", "Too Many Requests")
-    assert (error.http_status, error.request_time) == (429, 1659076670000)
+    assert error.code == "429"
+    assert error.message == "Too Many Requests"
+    assert error.http_status == 429
+    assert error.request_time == 1659076670000
     assert error.args == ("429", "Too Many Requests", 429, 1659076670000)
     assert str(error) == "429: Too Many Requests (HTTP 429)"
 
 
-def test_fields_of_an_unreadable_answer() -> None:
-    """An unreadable answer carries its status, what is wrong and its beginning; its text stays one line."""
+def test_attributes_of_an_invalid_response() -> None:
+    """An invalid response has its status, its problem and the beginning of its body; its text is one line."""
     error = InvalidResponseError(520, "not JSON (text/html)", "<html>\n<h1>520</h1>")
-    assert (error.http_status, error.problem) == (520, "not JSON (text/html)")
+    assert error.http_status == 520
+    assert error.problem == "not JSON (text/html)"
     assert error.body == "<html>\n<h1>520</h1>"
     assert error.args == (520, "not JSON (text/html)", "<html>\n<h1>520</h1>")
     assert str(error) == "HTTP 520: not JSON (text/html)"
 
 
 def test_violations_are_shown() -> None:
-    """An invalid batch shows each violation on a line of its own, with its place."""
+    """The text of an invalid batch has a line for each violation, with its place."""
     error = InvalidBatchError(VIOLATIONS)
     assert error.violations == VIOLATIONS
     assert str(error).splitlines() == [
@@ -216,25 +218,27 @@ REPORT = Report((Outcome(OrderRef(order_id="1"), Status.REJECTED, "43011", "no",
         (OrdersNotCancelledError(report=REPORT), (REPORT,)),
     ],
 )
-def test_made_with_names(error: BitgetError, args: tuple[object, ...]) -> None:
-    """Who gives arguments by their names, and of a refusal no more than its code, has the same exception, to pickle too."""
+def test_exceptions_can_be_created_with_keywords(error: BitgetError, args: tuple[object, ...]) -> None:
+    """Arguments may be given by name, and of an error response only the code is needed; it can be pickled as well."""
     assert error.args == args
-    placed = type(error)(*args)
-    assert vars(error) == vars(placed)
-    back = pickle.loads(pickle.dumps(error))  # noqa: S301 - pickled in this very line
-    assert (back.args, str(back)) == (args, str(placed))
+    positional = type(error)(*args)
+    assert vars(error) == vars(positional)
+    copy = pickle.loads(pickle.dumps(error))  # noqa: S301 - pickled in this very line
+    assert copy.args == args
+    assert str(copy) == str(positional)
 
 
-def test_only_what_ends_a_run_has_a_report() -> None:
-    """An exception has a report where it ended a run, and says that it has none elsewhere; so every one may be asked."""
-    assert [error for error in EXAMPLES if error.report is not None] == [
-        error for error in EXAMPLES if isinstance(error, OrdersNotCancelledError)
-    ]
-    assert {repr(error.report) for error in EXAMPLES if not isinstance(error, OrdersNotCancelledError)} == {"None"}
+def test_every_exception_has_a_report_or_none() -> None:
+    """Every exception has the attribute `report`, which is `None` unless the exception has ended a run."""
+    for error in EXAMPLES:
+        if isinstance(error, OrdersNotCancelledError):
+            assert error.report is not None
+        else:
+            assert error.report is None
 
 
-def test_orders_not_cancelled_tells_which() -> None:
-    """The exception for orders that are not cancelled carries the report, and shows what the report shows."""
+def test_orders_not_cancelled_shows_its_report() -> None:
+    """The exception for orders that are not cancelled has the report, and its text is that of the report."""
     error = OrdersNotCancelledError(REPORT)
     assert error.report is REPORT
     assert str(error) == str(REPORT)

@@ -1,12 +1,14 @@
 """What an import of the package loads."""
 
+from __future__ import annotations
+
 import subprocess
 import sys
 
 from bitget_spot import rate_limit
 
-# Without click, httpx does not import Rich and its kin for a command line of its own, which would hide that we do.
-NEW = """
+# Without click, httpx does not import Rich for its own command line, which would hide an import of Rich by the package.
+PRINT_NEW_MODULES = """
 import sys
 sys.modules["click"] = None
 import httpx, attrs, bitget_spot_api.models, bitget_spot_api.operations, bitget_spot_api.api.trade
@@ -14,8 +16,8 @@ before = set(sys.modules)
 import bitget_spot
 print(*sorted(set(sys.modules) - before))
 """
-# Each costs milliseconds: an event loop, a store, a pool, the sandbox and the command line are paid by who uses them.
-LATER = {
+# Each of these takes milliseconds, and many programs do not need it.
+LAZY_MODULES = {
     "asyncio",
     "bitget_spot._cli",
     "bitget_spot.rate_limit.redis",
@@ -26,17 +28,18 @@ LATER = {
 }
 
 
-def test_an_import_loads_no_more_than_it_must() -> None:
-    """Beside httpx, attrs and the generated package, an import loads the standard library's modules, and few of those."""
-    command = [sys.executable, "-W", "error", "-c", NEW]
-    new = set(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split())
-    packages = {name.partition(".")[0] for name in new}
+def test_import_loads_only_what_is_needed() -> None:
+    """Besides httpx, attrs and the generated package, an import loads few modules, all of the standard library."""
+    command = [sys.executable, "-W", "error", "-c", PRINT_NEW_MODULES]
+    result = subprocess.run(command, check=True, capture_output=True, text=True)
+    modules = set(result.stdout.split())
+    packages = {name.partition(".")[0] for name in modules}
     assert packages - sys.stdlib_module_names == {"bitget_spot", "bitget_spot_api"}
-    assert new & LATER == set()
+    assert modules & LAZY_MODULES == set()
 
 
-def test_what_is_imported_late_is_not_hidden() -> None:
-    """The shared stores are listed, for `help` and completion, before anybody has used one; what is not there is not."""
+def test_lazy_stores_are_listed() -> None:
+    """`dir` lists the stores that are imported on first use, for `help` and completion; other names are an error."""
     assert set(rate_limit.__all__) <= set(dir(rate_limit))
     assert rate_limit.SQLiteStore.__module__ == "bitget_spot.rate_limit.sqlite"
-    assert not hasattr(rate_limit, "FileSlots")
+    assert not hasattr(rate_limit, "FileStore")

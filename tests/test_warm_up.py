@@ -1,101 +1,114 @@
-"""Connections opened ahead of need."""
+"""Connections that are opened ahead of time."""
 
 from __future__ import annotations
 
 import asyncio
-import sys
 
 import httpx
 import pytest
+from sandboxes import call
 
 from bitget_spot import Status, cancel_orders, connect, warm_up
+from bitget_spot._middleware.context import Attempt
+from bitget_spot._middleware.send import SendTransport
 from bitget_spot.sandbox import Sandbox
 from bitget_spot_api import Client
 from bitget_spot_api.models import OrderRef
 from bitget_spot_api.operations import BATCH_CANCEL_ORDERS, GET_SERVER_TIME
 
-CALLS = BATCH_CANCEL_ORDERS.rate_limit.requests
+BURST = BATCH_CANCEL_ORDERS.rate_limit.requests
+
+
+@pytest.fixture(params=["sync", "asyncio"])
+def mode(request: pytest.FixtureRequest) -> str:
+    """How connections are opened: from a thread or from a task."""
+    return str(request.param)
 
 
 @pytest.fixture
-def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Every connection that is opened during the test."""
-    from bitget_spot._middleware.send import Watch
+def connections(monkeypatch: pytest.MonkeyPatch) -> list[Attempt]:
+    """The attempts for which a connection was opened during the test."""
+    opened: list[Attempt] = []
+    record = SendTransport._record
 
-    seen: list[str] = []
-    note = Watch.note
-
-    def noting(self: Watch, event: str) -> None:
+    def record_connection(self: SendTransport, attempt: Attempt, event: str) -> None:
         if event == "connection.connect_tcp.started":
-            seen.append(event)
-        note(self, event)
+            opened.append(attempt)
+        record(self, attempt, event)
 
-    monkeypatch.setattr(Watch, "note", noting)
-    return seen
+    monkeypatch.setattr(SendTransport, "_record", record_connection)
+    return opened
 
 
-@pytest.mark.parametrize("manner", ["sync", "asyncio"])
-def test_the_first_burst_pays_no_handshake(manner: str, bitget_sandbox: Sandbox, opened: list[str]) -> None:
-    """Ten connections are opened by the warm-up, and a burst of ten batches opens none."""
-    orders = [OrderRef(order_id=order_id) for order_id in bitget_sandbox.orders]
+def all_orders(sandbox: Sandbox) -> list[OrderRef]:
+    """Address every order of a sandbox by orderId."""
+    return [OrderRef(order_id=order_id) for order_id in sandbox.orders]
 
-    async def in_tasks(client: Client) -> None:
+
+def test_the_first_burst_opens_no_connection(mode: str, bitget_sandbox: Sandbox, connections: list[Attempt]) -> None:
+    """The warm-up opens ten connections, and a burst of ten batches opens none."""
+    orders = all_orders(bitget_sandbox)
+
+    async def warm_up_and_cancel(client: Client) -> None:
         async with client:
             await warm_up.asyncio(client=client)
-            assert len(opened) == CALLS
+            assert len(connections) == BURST
             await cancel_orders.asyncio(client=client, orders=orders, batch_size=12)
 
     client = connect(bitget_sandbox.credentials, base_url=bitget_sandbox.url)
-    if manner == "asyncio":
-        asyncio.run(in_tasks(client))
+    if mode == "asyncio":
+        asyncio.run(warm_up_and_cancel(client))
     else:
         with client:
             warm_up.sync(client=client)
-            assert len(opened) == CALLS
+            assert len(connections) == BURST
             cancel_orders.sync(client=client, orders=orders, batch_size=12)
-    assert len(opened) == CALLS
+    assert len(connections) == BURST
     paths = [arrival.path for arrival in bitget_sandbox.arrivals]
-    assert paths.count(GET_SERVER_TIME.path) == CALLS
-    assert paths.count(BATCH_CANCEL_ORDERS.path) == CALLS
-    assert not any(arrival.api_key for arrival in bitget_sandbox.arrivals[:CALLS])
+    assert paths.count(GET_SERVER_TIME.path) == BURST
+    assert paths.count(BATCH_CANCEL_ORDERS.path) == BURST
+    assert not any(arrival.api_key for arrival in bitget_sandbox.arrivals[:BURST])
 
 
-@pytest.mark.parametrize("manner", ["sync", "asyncio"])
-def test_connections_do_not_wait_for_ever_for_each_other(
-    manner: str, bitget_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+def test_connections_wait_for_each_other_for_a_limited_time(
+    mode: str, bitget_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where not all connections can be had at once, those that are there are warmed all the same."""
-    monkeypatch.setattr(sys.modules["bitget_spot.warm_up"], "PATIENCE", 0.01)
+    """If not all connections can be opened at once, those that are open are used after a while."""
+    monkeypatch.setattr(warm_up, "BARRIER_TIMEOUT", 0.01)
     client = connect(bitget_sandbox.credentials, base_url=bitget_sandbox.url, requests_per_second={"getServerTime": 4})
-    # One of the four slots is taken, and what waits for it is not there to be waited for.
-    client.get_httpx_client().get(GET_SERVER_TIME.path)
-
-    async def in_tasks() -> None:
-        async with client:
-            await warm_up.asyncio(client=client)
-
     with client:
-        if manner == "asyncio":
-            asyncio.run(in_tasks())
-        else:
-            warm_up.sync(client=client)
+        # One of the four permits is in use, so one of the four connections has to wait for it.
+        client.get_httpx_client().get(GET_SERVER_TIME.path)
+        call(mode, warm_up, client)
     assert len(bitget_sandbox.arrivals) == 5
 
 
-def test_an_exchange_that_is_not_there_is_told(opened: list[str]) -> None:
-    """Who stands by hears at once that the exchange cannot be reached."""
+def test_an_exchange_that_cannot_be_reached(mode: str, connections: list[Attempt]) -> None:
+    """If the exchange cannot be reached, the warm-up raises httpx's exception."""
     with Sandbox(orders=0) as sandbox:
         pass
-    with connect(sandbox.credentials, base_url=sandbox.url, max_retries=0) as client, pytest.raises(httpx.ConnectError):
-        warm_up.sync(client=client)
-    assert opened
+    client = connect(sandbox.credentials, base_url=sandbox.url, max_retries=0)
+    with pytest.raises(httpx.ConnectError):
+        call(mode, warm_up, client)
+    assert connections
 
 
-def test_an_idle_connection_that_the_exchange_has_closed_costs_nothing_known(bitget_sandbox: Sandbox) -> None:
-    """After the exchange has closed every idle connection, a run still accepts every order."""
-    orders = [OrderRef(order_id=order_id) for order_id in bitget_sandbox.orders]
+def test_idle_connections_that_the_exchange_has_closed(bitget_sandbox: Sandbox) -> None:
+    """If the exchange has closed every idle connection, a run still cancels every order."""
+    orders = all_orders(bitget_sandbox)
     with connect(bitget_sandbox.credentials, base_url=bitget_sandbox.url) as client:
         warm_up.sync(client=client)
-        assert bitget_sandbox.close_idle_connections() == CALLS
+        assert bitget_sandbox.close_idle_connections() == BURST
         report = cancel_orders.sync(client=client, orders=orders)
     assert report.counts[Status.ACCEPTED] == len(orders)
+
+
+def test_a_plain_generated_client(mode: str) -> None:
+    """A client that `connect` has not made is a TypeError, and the message says what to use."""
+    with pytest.raises(TypeError, match=r"bitget_spot\.connect"):
+        call(mode, warm_up, Client(base_url="http://127.0.0.1:1"))
+
+
+def test_public_names() -> None:
+    """`dir` of the module shows its public functions only."""
+    assert dir(warm_up) == ["asyncio", "sync"]

@@ -1,7 +1,7 @@
 """
 Build the wheel and use it in clean environments, without extras and with the sandbox: `make wheel`.
 
-What is installed is the wheel alone: nothing of the checkout is importable.
+Only the wheel is installed; nothing of the checkout can be imported.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 CONSTRAINTS = ROOT / "constraints.txt"
+PACKAGES = {"bitget_spot", "bitget_spot_api"}
 
-CORE = """
+CORE_PROGRAM = """
 import importlib.resources, importlib.util
 import httpx
 from bitget_spot import Credentials, InvalidBatchError, connect
@@ -28,22 +29,22 @@ for package in ("bitget_spot", "bitget_spot_api"):
 for extra in ("starlette", "uvicorn", "redis", "cryptography"):
     assert importlib.util.find_spec(extra) is None, extra
 
-wire = httpx.MockTransport(lambda request: httpx.Response(200, json={"code": "00000", "data": None}))
-client = connect(Credentials("key", "secret", "passphrase"), transport=wire)
-answer = batch_cancel_orders.sync(
+transport = httpx.MockTransport(lambda request: httpx.Response(200, json={"code": "00000", "data": None}))
+client = connect(Credentials("key", "secret", "passphrase"), transport=transport)
+response = batch_cancel_orders.sync(
     client=client, body=BatchCancelOrdersRequest(order_list=[OrderRef(order_id="1")])
 )
-assert isinstance(answer, BatchCancelOrdersResponse), answer
+assert isinstance(response, BatchCancelOrdersResponse), response
 try:
     import bitget_spot.sandbox
     bitget_spot.sandbox.Sandbox
 except ModuleNotFoundError as error:
     assert "bitget-spot[sandbox]" in str(error), error
 else:
-    raise AssertionError("the sandbox cannot be there without its extra")
+    raise AssertionError("the sandbox was imported without its extra")
 """
 
-SANDBOX = """
+SANDBOX_PROGRAM = """
 from bitget_spot import connect
 from bitget_spot.sandbox import Sandbox
 from bitget_spot_api.api.trade import batch_cancel_orders
@@ -64,8 +65,8 @@ def pip(python: str | Path, *arguments: str | Path) -> None:
     subprocess.run([*map(str, command), "--constraint", str(CONSTRAINTS)], check=True)
 
 
-def use(wheel: Path, extra: str, program: str, folder: Path) -> None:
-    """Install a wheel into a new environment and run a program there."""
+def run_in_new_environment(wheel: Path, extra: str, program: str, folder: Path) -> None:
+    """Install a wheel in a new environment, and run a program there."""
     subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
     python = next(folder.glob("[bS]*/python*"))
     pip(python, "install", f"{wheel}{extra}")
@@ -75,17 +76,17 @@ def use(wheel: Path, extra: str, program: str, folder: Path) -> None:
 
 
 def main() -> int:
-    """Build, look inside, install and use."""
+    """Build the wheel, check its contents, install it and use it; return 1 if its contents are wrong."""
     with tempfile.TemporaryDirectory() as scratch:
-        out = Path(scratch) / "dist"
-        pip(sys.executable, "wheel", ROOT, "--no-deps", "--wheel-dir", out, "--build-constraint", CONSTRAINTS)
-        (wheel,) = out.glob("*.whl")
-        tops = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
-        if {top for top in tops if not top.endswith(".dist-info")} != {"bitget_spot", "bitget_spot_api"}:
-            print(f"{wheel.name} holds {', '.join(sorted(tops))}", file=sys.stderr)
+        dist = Path(scratch) / "dist"
+        pip(sys.executable, "wheel", ROOT, "--no-deps", "--wheel-dir", dist, "--build-constraint", CONSTRAINTS)
+        (wheel,) = dist.glob("*.whl")
+        folders = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
+        if {folder for folder in folders if not folder.endswith(".dist-info")} != PACKAGES:
+            print(f"{wheel.name} contains {', '.join(sorted(folders))}", file=sys.stderr)
             return 1
-        use(wheel, "", CORE, Path(scratch) / "core")
-        use(wheel, "[sandbox]", SANDBOX, Path(scratch) / "sandbox")
+        run_in_new_environment(wheel, "", CORE_PROGRAM, Path(scratch) / "core")
+        run_in_new_environment(wheel, "[sandbox]", SANDBOX_PROGRAM, Path(scratch) / "sandbox")
     return 0
 
 

@@ -36,6 +36,7 @@ BOOLEAN_VALUES: Final = {
     "off": False,
 }
 """What an environment variable may say, in any case."""
+DEFAULT_MAX_RETRIES: Final = MAX_RETRIES
 MAX_PORT: Final = 65535
 _process_store: Final = MemoryStore()
 
@@ -45,7 +46,7 @@ def connect(
     *,
     base_url: str = SERVER_URL,
     timeout: httpx.Timeout | float | None = DEFAULT_TIMEOUT,
-    max_retries: int = MAX_RETRIES,
+    max_retries: int = DEFAULT_MAX_RETRIES,
     rate_limit_store: Store | None = None,
     requests_per_second: float | Mapping[str, float] | None = None,
     demo: bool | None = None,

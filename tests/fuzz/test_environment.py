@@ -1,4 +1,4 @@
-"""Whatever the environment holds: credentials, or a `CredentialsError` that names the variable and shows nothing."""
+"""Whatever the environment contains: credentials, or a `CredentialsError` that names the variable and shows no value."""
 
 from __future__ import annotations
 
@@ -10,70 +10,100 @@ from typing import Any, Final
 
 import httpx
 import pytest
+from environment import clear_variables
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from environment import clear_variables
 
 from bitget_spot import BitgetError, Credentials, CredentialsError, connect
 from bitget_spot.rate_limit import MemoryStore
 from bitget_spot_api.api.trade import get_unfilled_orders
 
-from .hostile import share
+from .hostile_input import fuzz_settings
 
-NAMES: Final = ("BITGET_API_KEY", "BITGET_SECRET_KEY", "BITGET_PASSPHRASE")
-PASSWORD: Final = "BITGET_SECRET_KEY_PASSWORD"
-PIECES: Final = (
-    *(
-        "-----BEGIN PRIVATE KEY-----",
-        "-----END PRIVATE KEY-----",
-        "-----BEGIN RSA PRIVATE KEY-----",
-        "\\n",
-        "\n",
-        "\r\n",
-    ),
-    *(
-        "-----BEGIN ENCRYPTED PRIVATE KEY-----",
-        "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC",
-        "QUFB",
-        "=",
-        "Proc-Type: 4,ENCRYPTED",
-        "a",
-    ),
-    *("DEK-Info: AES-256-CBC,00", " ", "\t", "\ufeff", "ü", "\u200b", "'", '"', "${HOME}", "%s"),
+VARIABLES: Final = ("BITGET_API_KEY", "BITGET_SECRET_KEY", "BITGET_PASSPHRASE", "BITGET_SECRET_KEY_PASSWORD")
+FRAGMENTS: Final = (
+    "-----BEGIN PRIVATE KEY-----",
+    "-----END PRIVATE KEY-----",
+    "-----BEGIN RSA PRIVATE KEY-----",
+    "-----BEGIN ENCRYPTED PRIVATE KEY-----",
+    "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC",
+    "Proc-Type: 4,ENCRYPTED",
+    "DEK-Info: AES-256-CBC,00",
+    "QUFB",
+    "=",
+    "\\n",
+    "\n",
+    "\r\n",
+    "a",
+    " ",
+    "\t",
+    "\ufeff",
+    "ü",
+    "\u200b",
+    "'",
+    '"',
+    "${HOME}",
+    "%s",
 )
+"""Pieces of keys, and characters that are easily added to them."""
+MIN_SECRET_LENGTH: Final = 6
+"""Shorter values may be in a message by chance."""
 
-# What an operating system can hold in a variable: bytes without a zero; those that are no UTF-8 become surrogates.
-text = st.binary(min_size=1, max_size=30).map(lambda data: os.fsdecode(data.replace(b"\0", b"-")))
-written = st.lists(st.sampled_from(PIECES) | text, max_size=8).map("".join)
-plain = st.text("abcXYZ019-_.", min_size=6, max_size=30)
-variables = st.fixed_dictionaries(
+# What a variable can contain: any bytes except zero. Those that are not UTF-8 become surrogates.
+any_text = st.binary(min_size=1, max_size=30).map(lambda data: os.fsdecode(data.replace(b"\0", b"-")))
+key_like = st.lists(st.sampled_from(FRAGMENTS) | any_text, max_size=8).map("".join)
+plain_text = st.text("abcXYZ019-_.", min_size=MIN_SECRET_LENGTH, max_size=30)
+paths = key_like | st.sampled_from(["", ".", "/", "file", "missing"])
+environments = st.fixed_dictionaries(
     {},
     optional={
-        **dict.fromkeys((*NAMES, PASSWORD), plain | plain | written),
-        **{f"{name}_FILE": written | st.sampled_from(["", ".", "/", "file", "missing"]) for name in (*NAMES, PASSWORD)},
-        "BITGET_DEMO": written | st.sampled_from(["1", "0", "true", "yes", "TRUE", "demo"]),
+        **dict.fromkeys(VARIABLES, plain_text | plain_text | key_like),
+        **{f"{name}_FILE": paths for name in VARIABLES},
+        "BITGET_DEMO": key_like | st.sampled_from(["1", "0", "true", "yes", "TRUE", "demo"]),
     },
 )
 
+schemes = st.sampled_from(["http://", "https://", "HTTPS://", "ftp://", "//", "", "http:", "https://a@", "http://["])
+hosts = st.sampled_from(
+    ["127.0.0.1", "localhost", "[::1]", "api.exchange.test", "::1", "127.1", "0x7f.1", "ü.test", ""]
+)
+suffixes = st.sampled_from(["", "/", ":80", ":0", ":99999", ":x", ":-1", "/path", "?q", "#f", "\n", " ", "\x00"])
+urls = st.tuples(schemes, hosts | st.text(max_size=8), suffixes).map("".join)
+
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A directory to be in, with a file."""
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder of the test."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
 @pytest.fixture(autouse=True)
-def nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing of the environment's own."""
+def empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Remove the package's variables from the environment."""
     clear_variables(monkeypatch)
 
 
-@share(150)
-@given(environment=variables, content=st.binary(max_size=20) | written.map(os.fsencode))
-def test_credentials_or_a_reason(environment: Mapping[str, str], content: bytes, place: Path) -> None:
-    """The environment gives credentials with which a request can be signed, or an error that shows no value of it."""
-    (place / "file").write_bytes(content)
+def send_signed_request(credentials: Credentials) -> None:
+    """Sign a request with the credentials, and check that it has a signature."""
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        assert request.headers["ACCESS-SIGN"]
+        return httpx.Response(200, content=b'{"code":"00000","data":[]}')
+
+    try:
+        client = connect(credentials, rate_limit_store=MemoryStore(), transport=httpx.MockTransport(respond))
+    except ValueError as error:
+        assert "BITGET_DEMO" in str(error)
+        return
+    get_unfilled_orders.sync(client=client)
+
+
+@fuzz_settings(150)
+@given(environment=environments, content=st.binary(max_size=20) | key_like.map(os.fsencode))
+def test_credentials_from_environment(environment: Mapping[str, str], content: bytes, folder: Path) -> None:
+    """The environment yields credentials that can sign a request, or an error that shows none of its values."""
+    (folder / "file").write_bytes(content)
     with pytest.MonkeyPatch.context() as patch:
         for name, value in environment.items():
             patch.setenv(name, value)
@@ -81,42 +111,32 @@ def test_credentials_or_a_reason(environment: Mapping[str, str], content: bytes,
             credentials = Credentials.from_env()
         except CredentialsError as error:
             assert "BITGET_" in str(error)
-            for name, value in environment.items():
-                if len(value) >= 6 and name != "BITGET_DEMO" and not name.endswith("_FILE"):
+            for name in VARIABLES:
+                value = environment.get(name, "")
+                if len(value) >= MIN_SECRET_LENGTH:
                     assert value not in str(error) + repr(error), name
             return
-        sign(credentials)
+        send_signed_request(credentials)
 
 
-def sign(credentials: Credentials) -> None:
-    """Send something that is signed, to nobody."""
-
-    def exchange(request: httpx.Request) -> httpx.Response:
-        assert request.headers["ACCESS-SIGN"]
-        return httpx.Response(200, content=b'{"code":"00000","data":[]}')
-
-    try:
-        client = connect(credentials, rate_limit_store=MemoryStore(), transport=httpx.MockTransport(exchange))
-    except ValueError as error:
-        assert "BITGET_DEMO" in str(error)
-        return
-    get_unfilled_orders.sync(client=client)
-
-
-@share(150)
+@fuzz_settings(100)
 @given(
-    base_url=st.text(max_size=30)
-    | st.tuples(
-        st.sampled_from(["http://", "https://", "HTTPS://", "ftp://", "//", "", "http:", "https://a@", "http://["]),
-        st.sampled_from(
-            ["127.0.0.1", "localhost", "[::1]", "api.exchange.test", "::1", "127.1", "0x7f.1", "ü.test", ""]
-        )
-        | st.text(max_size=8),
-        st.sampled_from(["", "/", ":80", ":0", ":99999", ":x", ":-1", "/path", "?q", "#f", "\n", " ", "\x00"]),
-    ).map("".join)
+    values=st.lists(any_text | plain_text | st.none() | st.integers() | st.binary(max_size=4), min_size=4, max_size=4)
 )
-def test_an_address_or_a_reason(base_url: str) -> None:
-    """An address is one of an exchange, or an error says that it is none; plain http goes to loopback alone."""
+def test_credentials_from_arguments(values: list[Any]) -> None:
+    """Arguments of any kind yield credentials that can sign a request, or an error."""
+    try:
+        credentials = Credentials(*values)
+    except CredentialsError as error:
+        assert error.args
+        return
+    send_signed_request(credentials)
+
+
+@fuzz_settings(150)
+@given(base_url=st.text(max_size=30) | urls)
+def test_base_url(base_url: str) -> None:
+    """A base URL is the origin of an exchange, or an error says that it is not; plain http is for loopback only."""
     try:
         client = connect(Credentials("a", "b", "c"), base_url=base_url, rate_limit_store=MemoryStore(), demo=False)
     except (BitgetError, ValueError) as error:
@@ -127,28 +147,16 @@ def test_an_address_or_a_reason(base_url: str) -> None:
     assert url.scheme == "https" or re.fullmatch(r"127(\.\d+){3}|localhost|::1|::ffff:127.*", url.host), url
 
 
-@share(150)
+@fuzz_settings(150)
 @given(
     rate=st.floats()
     | st.integers()
     | st.dictionaries(st.sampled_from(["batchCancelOrders", "x"]), st.floats(), max_size=2)
 )
-def test_a_limit_or_a_reason(rate: Any) -> None:
-    """A limit is one that can be kept, or a `ValueError` says why not."""
+def test_requests_per_second(rate: Any) -> None:
+    """A rate is one that the client can keep, or a `ValueError` says why it is not valid."""
     assume(not isinstance(rate, bool))
     try:
         connect(Credentials("a", "b", "c"), rate_limit_store=MemoryStore(), requests_per_second=rate, demo=False)
     except ValueError as error:
         assert "requests_per_second" in str(error)
-
-
-@share(100)
-@given(values=st.lists(text | plain | st.none() | st.integers() | st.binary(max_size=4), min_size=4, max_size=4))
-def test_arguments_of_any_kind(values: list[Any]) -> None:
-    """What is given as arguments is taken or refused in the same way."""
-    try:
-        credentials = Credentials(*values)
-    except CredentialsError as error:
-        assert error.args
-        return
-    sign(credentials)

@@ -1,10 +1,9 @@
-"""Whatever stands in a page of the vendor's: the check tells what differs or that it cannot read it, and nothing else."""
+"""Whatever a page of the vendor's contains: the check shows what differs from the document, or says what it cannot read."""
 
 from __future__ import annotations
 
 import copy
 import io
-import itertools
 import re
 import sys
 import time
@@ -22,7 +21,7 @@ import check_docs
 from check_docs import TEXTS, PageError, accept, compare, operation_of, parse_page, show, texts_of
 from generate import DOCUMENT
 
-from .hostile import share
+from .hostile_input import fuzz_settings
 
 SOURCE: Final = DOCUMENT.read_text("utf-8")
 PAGE: Final = """# Batch Cancel
@@ -51,79 +50,114 @@ Cancels many orders.
 
 | Parameter | Type | Description |
 | :--- | :--- | :--- |
-| successList | Array | What was taken |
+| successList | Array | The accepted orders |
 | > orderId | String | The id |
-| failureList | Array | What was not |
+| failureList | Array | The failed orders |
 """
-LINES: Final = PAGE.splitlines()
-PIECES: Final = (
-    *("Rate limit: 10 times/1s (IP)", "frequency limit 99999 per 9 days/user id", "max 100", "up to 1,000,000 items"),
-    *("> ", ">>> x", "| a | b |", "|", "||||", "---", "# ", "`", "```", "~~~", "[x](y)", "<br/>", "<table>", "&amp;"),
-    *(
-        "\ufeff",
-        "\u200b",
-        "\t",
-        "\u2028",
-        "٣",
-        "\uff12",
-        "GET /",
-        "POST http://x/y?z",
-        "\\|",
-        "!",
-        "*",
-        "_",
-        "N/A",
-        "[]",
-    ),
-    *("request", "response", "Request Parameters", "Array", "List<String>", "required: yes", ": #", '"', "'", "{a: b}"),
-    *("<9x400>", "<9x5000>", "Rate limit: <9x400>/1s", "maximum <9x5000>", "- - - - -", "<[x300>", "<>x300>"),
+PAGE_LINES: Final = PAGE.splitlines()
+RATE_LIMITS: Final = (
+    "Rate limit: 10 times/1s (IP)",
+    "frequency limit 99999 per 9 days/user id",
+    "Rate limit: <9x400>/1s",
 )
-
+MAXIMA: Final = ("max 100", "up to 1,000,000 items", "maximum <9x5000>")
+MARKDOWN: Final = (
+    "> ",
+    ">>> x",
+    "| a | b |",
+    "|",
+    "||||",
+    "---",
+    "- - - - -",
+    "# ",
+    "`",
+    "```",
+    "~~~",
+    "[x](y)",
+    "<br/>",
+    "<table>",
+    "&amp;",
+    "\\|",
+    "!",
+    "*",
+    "_",
+    "[]",
+    "<[x300>",
+    "<>x300>",
+)
+YAML_SYNTAX: Final = ("required: yes", ": #", '"', "'", "{a: b}")
+CHARACTERS: Final = ("\ufeff", "\u200b", "\t", "\u2028", "٣", "\uff12")
+WORDS: Final = (
+    "GET /",
+    "POST http://x/y?z",
+    "N/A",
+    "request",
+    "response",
+    "Request Parameters",
+    "Array",
+    "List<String>",
+    "<9x400>",
+    "<9x5000>",
+)
+FRAGMENTS: Final = RATE_LIMITS + MAXIMA + MARKDOWN + YAML_SYNTAX + CHARACTERS + WORDS
 NUMBERS: Final = ("0", "00", "<9x20>", "<9x310>", "<9x400>", "<9x5000>", "٣", "1,000", "-1", "1e9")
+"""Numbers of all kinds; `<9x20>` stands for twenty nines (see `expand`)."""
 
-words = st.sampled_from(PIECES) | st.text(max_size=12)
-lines = st.lists(st.sampled_from(LINES) | words | st.lists(words, max_size=5).map(" | ".join), max_size=40)
-whole = st.just(LINES)
+texts = st.sampled_from(FRAGMENTS) | st.text(max_size=12)
+any_lines = st.lists(st.sampled_from(PAGE_LINES) | texts | st.lists(texts, max_size=5).map(" | ".join), max_size=40)
+good_lines = st.just(PAGE_LINES)
 
 
 @st.composite
 def pages(draw: st.DrawFn) -> str:
-    """Give a page: any lines, or a good one with some lines gone, changed, twice or in another order."""
-    found = list(draw(whole | whole | lines))
+    """Draw pages: any lines, or a good page with lines removed, changed, repeated or reversed, and a number replaced."""
+    lines = list(draw(good_lines | good_lines | any_lines))
     for _ in range(draw(st.integers(0, 6))):
-        at = draw(st.integers(0, max(len(found) - 1, 0)))
-        line = found[at] if found else ""
-        cut = draw(st.integers(0, len(line)))
-        found[at : at + draw(st.integers(0, 2))] = draw(
-            st.sampled_from([[], [line, line], found[at::-1][:3]])
-            | words.map(lambda word, line=line, cut=cut: [line[:cut] + word + line[cut:]])  # type: ignore[misc]  # as bound
-        )
-    page = draw(st.sampled_from(["\n", "\r\n", "\n\n"])).join(found)
-    where = draw(st.integers(0, 12))
-    places = itertools.count()
-    return re.sub(
-        r"(?<![<x])\d+", lambda old: draw(st.sampled_from(NUMBERS)) if next(places) == where else old[0], page
-    )
+        index = draw(st.integers(0, max(len(lines) - 1, 0)))
+        line = lines[index] if lines else ""
+        replaced = draw(st.integers(0, 2))
+        change = draw(st.sampled_from(["remove", "repeat", "reverse", "insert"]))
+        if change == "remove":
+            new_lines = []
+        elif change == "repeat":
+            new_lines = [line, line]
+        elif change == "reverse":
+            new_lines = lines[index::-1][:3]
+        else:
+            position = draw(st.integers(0, len(line)))
+            new_lines = [line[:position] + draw(texts) + line[position:]]
+        lines[index : index + replaced] = new_lines
+    page = draw(st.sampled_from(["\n", "\r\n", "\n\n"])).join(lines)
+    return _with_number_replaced(page, draw(st.integers(0, 12)), draw(st.sampled_from(NUMBERS)))
 
 
-def grown(page: str) -> str:
-    """Put a long row of characters in the place of what says how long it is, so that a page can be shown."""
-    return re.sub(r"<(.)x(\d+)>", lambda found: found[1] * int(found[2]), page)
+def _with_number_replaced(page: str, index: int, number: str) -> str:
+    """Replace one of the numbers of a page, if it has so many."""
+    matches = list(re.finditer(r"(?<![<x])\d+", page))
+    if index >= len(matches):
+        return page
+    start, end = matches[index].span()
+    return page[:start] + number + page[end:]
+
+
+def expand(page: str) -> str:
+    """Replace each `<9x400>` by four hundred nines: until then the page is short enough to be shown."""
+    return re.sub(r"<(.)x(\d+)>", lambda match: match[1] * int(match[2]), page)
 
 
 @pytest.fixture(scope="module")
 def document() -> Mapping[str, Any]:
-    """Read the document once."""
-    found: Mapping[str, Any] = YAML(typ="safe").load(SOURCE)
-    return found
+    """The OpenAPI document."""
+    parsed: Mapping[str, Any] = YAML(typ="safe").load(SOURCE)
+    return parsed
 
 
-@share(100)
+@fuzz_settings(100)
 @given(page=pages())
-def test_a_page_is_read_or_refused(page: str, document: Mapping[str, Any]) -> None:
-    """A page is held against the document, or refused with the reason; showing what was found never fails."""
+def test_any_page(page: str, document: Mapping[str, Any]) -> None:
+    """A page is compared with the document, or refused with a reason; the findings can always be shown."""
     try:
-        facts = parse_page(grown(page))
+        facts = parse_page(expand(page))
         operation = operation_of(facts, document)
     except PageError as error:
         assert str(error)
@@ -132,12 +166,12 @@ def test_a_page_is_read_or_refused(page: str, document: Mapping[str, Any]) -> No
         show(compare(facts, operation))
 
 
-@share(6, of=100)
+@fuzz_settings(6, share_of=100)
 @given(page=pages())
-def test_what_is_accepted_changes_digests_alone(page: str, document: Mapping[str, Any]) -> None:
-    """After `--accept` the document says what it said before, and holds the page's digests, whatever its words are."""
+def test_accept_changes_only_fingerprints(page: str, document: Mapping[str, Any]) -> None:
+    """Accepting a page stores the fingerprints of its texts in the document, and changes nothing else."""
     try:
-        facts = parse_page(grown(page))
+        facts = parse_page(expand(page))
         operation = operation_of(facts, document)
     except PageError:
         return
@@ -172,8 +206,8 @@ def test_what_is_accepted_changes_digests_alone(page: str, document: Mapping[str
         "٣",
     ],
 )
-def test_a_name_that_yaml_would_read(name: str, document: Mapping[str, Any]) -> None:
-    """A parameter whose name means something in YAML is stored as what it is."""
+def test_parameter_name_with_yaml_syntax(name: str, document: Mapping[str, Any]) -> None:
+    """The name of a parameter is stored as it is, even if it has a meaning in YAML."""
     page = PAGE.replace("| symbol |", "| " + name.replace("|", "\\|") + " |")
     facts = parse_page(page)
     operation = operation_of(facts, document)
@@ -183,37 +217,41 @@ def test_a_name_that_yaml_would_read(name: str, document: Mapping[str, Any]) -> 
 
 @pytest.mark.parametrize("number", NUMBERS)
 @pytest.mark.parametrize("place", ["10 req", "sec/UID", "50"])
-def test_a_number_beyond_all(number: str, place: str, document: Mapping[str, Any]) -> None:
-    """Whatever number stands in a page, it is read or left alone."""
-    page = PAGE.replace(place, {"10 req": f"{number} req", "sec/UID": f"{number} s/UID"}.get(place, number))
+def test_any_number(number: str, place: str, document: Mapping[str, Any]) -> None:
+    """Any number in a page is read or ignored."""
+    replacement = {"10 req": f"{number} req", "sec/UID": f"{number} s/UID"}.get(place, number)
+    page = PAGE.replace(place, replacement)
     with redirect_stdout(io.StringIO()):
-        facts = parse_page(grown(page))
+        facts = parse_page(expand(page))
         show(compare(facts, operation_of(facts, document)))
 
 
 @pytest.mark.parametrize(
     "page",
     [b"", b"\xff\xfe", b"\x00" * 100, PAGE.encode("utf-16"), b"# x", PAGE.encode("utf-8-sig"), PAGE.encode()[:200]],
-    ids=["empty", "bytes", "zeros", "utf-16", "title", "mark", "cut"],
+    ids=["empty", "bytes", "zeros", "utf-16", "title-only", "utf-8-sig", "truncated"],
 )
 @pytest.mark.parametrize("accepting", [False, True])
-def test_the_command(page: bytes, accepting: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command answers 0, 1 or 2, and says on stderr what is the matter."""
-    copied = tmp_path / "document.yaml"
-    copied.write_text(SOURCE, "utf-8")
-    monkeypatch.setattr(check_docs, "DOCUMENT", copied)
+def test_command(page: bytes, accepting: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command exits with 0, 1 or 2, and writes to stderr unless it is 0."""
+    document = tmp_path / "document.yaml"
+    document.write_text(SOURCE, "utf-8")
+    monkeypatch.setattr(check_docs, "DOCUMENT", document)
     file = tmp_path / "page.md"
     file.write_bytes(page)
-    monkeypatch.setattr(sys, "argv", ["check_docs.py", str(file), *["--accept"] * accepting])
-    told = io.StringIO()
-    with redirect_stdout(io.StringIO()), redirect_stderr(told):
+    arguments = ["check_docs.py", str(file)]
+    if accepting:
+        arguments.append("--accept")
+    monkeypatch.setattr(sys, "argv", arguments)
+    stderr = io.StringIO()
+    with redirect_stdout(io.StringIO()), redirect_stderr(stderr):
         status = check_docs.main()
     assert status in (0, 1, 2)
-    assert (status == 0) == (not told.getvalue())
+    assert (status == 0) == (not stderr.getvalue())
 
 
 @pytest.mark.parametrize(
-    "piece",
+    "fragment",
     [
         "[",
         "![",
@@ -232,11 +270,13 @@ def test_the_command(page: bytes, accepting: bool, tmp_path: Path, monkeypatch: 
         "~",
     ],
 )
-def test_a_long_page_takes_no_long_time(piece: str) -> None:
-    """Twenty thousand characters of anything are read in a moment."""
-    long = piece * (20_000 // len(piece))
-    began = time.process_time()
-    for page in (PAGE.replace("Cancels many orders.", long), PAGE.replace("The id", long.replace("|", "\\|"), 1)):
-        with suppress(PageError):  # a fence swallows what comes after it
+def test_long_texts(fragment: str) -> None:
+    """A text of twenty thousand characters is read within seconds."""
+    long_text = fragment * (20_000 // len(fragment))
+    long_description = PAGE.replace("Cancels many orders.", long_text)
+    long_cell = PAGE.replace("The id", long_text.replace("|", "\\|"), 1)
+    started_at = time.process_time()
+    for page in (long_description, long_cell):
+        with suppress(PageError):  # an unclosed fence contains the rest of the page
             parse_page(page)
-    assert time.process_time() - began < 5
+    assert time.process_time() - started_at < 5

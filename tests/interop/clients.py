@@ -1,7 +1,7 @@
 """
-Clients of the exchange that others wrote, with one face: each signs and sends with nothing but its own code.
+Clients of the exchange by other authors, behind one interface: each signs and sends with its own code only.
 
-They are imported by name when they are used, for the environment that checks types does not have them.
+They are imported when they are used, because the environment in which types are checked does not have them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Order = Mapping[str, str]
 
 
 class OtherClient:
-    """What is asked of each; answers are order ids."""
+    """The calls that the tests make with every client; each returns order ids."""
 
     def __init__(self, url: str, credentials: Credentials) -> None:
         self.url = url
@@ -32,24 +32,24 @@ class OtherClient:
 
     @property
     def refusal(self) -> type[Exception]:
-        """What it raises when the exchange does not take a signature."""
+        """The exception that it raises if the exchange does not accept a signature."""
         raise NotImplementedError
 
     def cancel(self, symbol: str, orders: Sequence[Order]) -> list[str]:
-        """Cancel orders of one trading pair and answer those that were accepted: a POST."""
+        """Cancel orders of one trading pair, and return those that were accepted: a POST."""
         raise NotImplementedError
 
     def open_orders(self, symbol: str, limit: int) -> list[str]:
-        """Answer a page of open orders: a GET whose query has two keys."""
+        """Return a page of open orders: a GET whose query has two keys."""
         raise NotImplementedError
 
     def order_info(self, client_oid: str) -> list[str]:
-        """Answer the order of this clientOid: a GET whose query may need percent-encoding."""
+        """Return the order with this clientOid: a GET whose query may need percent-encoding."""
         raise NotImplementedError
 
 
 class Ccxt(OtherClient):
-    """ccxt, by its unified methods, and by its implicit ones where those cannot send a clientOid."""
+    """ccxt, with its unified methods, and with its implicit ones if those cannot send a clientOid."""
 
     def __init__(self, url: str, credentials: Credentials) -> None:
         super().__init__(url, credentials)
@@ -58,7 +58,7 @@ class Ccxt(OtherClient):
                 "apiKey": credentials.api_key,
                 "secret": credentials.secret_key,
                 "password": credentials.passphrase,
-                # ccxt would ask first, at an endpoint for unified accounts, whether this is one.
+                # Otherwise ccxt first asks an endpoint for unified accounts whether this is one.
                 "options": {"uta": False},
             }
         )
@@ -66,24 +66,24 @@ class Ccxt(OtherClient):
 
     @property
     def refusal(self) -> type[Exception]:
-        kind: type[Exception] = import_module("ccxt").AuthenticationError
-        return kind
+        exception: type[Exception] = import_module("ccxt").AuthenticationError
+        return exception
 
     def cancel(self, symbol: str, orders: Sequence[Order]) -> list[str]:
         if any("clientOid" in order for order in orders):
             body = {"symbol": symbol, "orderList": orders}
-            return _accepted(self.exchange.private_spot_post_v2_spot_trade_batch_cancel_order(body)["data"])
-        accepted = self.exchange.cancel_orders([order["orderId"] for order in orders], self._market(symbol))
+            return _accepted_ids(self.exchange.private_spot_post_v2_spot_trade_batch_cancel_order(body)["data"])
+        accepted = self.exchange.cancel_orders([order["orderId"] for order in orders], self._add_market(symbol))
         return [order["id"] for order in accepted]
 
     def open_orders(self, symbol: str, limit: int) -> list[str]:
-        return [order["id"] for order in self.exchange.fetch_open_orders(self._market(symbol), limit=limit)]
+        return [order["id"] for order in self.exchange.fetch_open_orders(self._add_market(symbol), limit=limit)]
 
     def order_info(self, client_oid: str) -> list[str]:
-        return _ids(self.exchange.private_spot_get_v2_spot_trade_orderinfo({"clientOid": client_oid})["data"])
+        return _order_ids(self.exchange.private_spot_get_v2_spot_trade_orderinfo({"clientOid": client_oid})["data"])
 
-    def _market(self, symbol: str) -> str:
-        # ccxt would load the markets of the whole exchange.
+    def _add_market(self, symbol: str) -> str:
+        # Otherwise ccxt loads the markets of the whole exchange.
         pair = f"{symbol}/?"
         market = {"id": symbol, "symbol": pair, "base": symbol, "quote": "?", "type": "spot", "spot": True}
         self.exchange.set_markets([market])
@@ -91,24 +91,24 @@ class Ccxt(OtherClient):
 
 
 class RefusedError(Exception):
-    """The npm client has thrown what the exchange answered."""
+    """The npm client has thrown an error response of the exchange."""
 
 
 class NpmBitgetApi(OtherClient):
-    """npm's bitget-api, which takes an RSA private key wherever it takes a secret."""
+    """npm's bitget-api, which accepts an RSA private key wherever it accepts a secret."""
 
     @property
     def refusal(self) -> type[Exception]:
         return RefusedError
 
     def cancel(self, symbol: str, orders: Sequence[Order]) -> list[str]:
-        return _accepted(self._call("spotBatchCancelOrders", symbol=symbol, batchMode="single", orderList=orders))
+        return _accepted_ids(self._call("spotBatchCancelOrders", symbol=symbol, batchMode="single", orderList=orders))
 
     def open_orders(self, symbol: str, limit: int) -> list[str]:
-        return _ids(self._call("getSpotOpenOrders", symbol=symbol, limit=str(limit)))
+        return _order_ids(self._call("getSpotOpenOrders", symbol=symbol, limit=str(limit)))
 
     def order_info(self, client_oid: str) -> list[str]:
-        return _ids(self._call("getSpotOrder", clientOid=client_oid))
+        return _order_ids(self._call("getSpotOrder", clientOid=client_oid))
 
     def _call(self, method: str, **parameters: object) -> Any:
         options = {
@@ -117,10 +117,10 @@ class NpmBitgetApi(OtherClient):
             "apiSecret": self.credentials.secret_key,
             "apiPass": self.credentials.passphrase,
         }
-        # `make interop` has put the packages of both languages into one environment.
+        # `make interop` installs the packages of both languages in one environment.
         modules = str(Path(sys.prefix) / "node_modules")
-        done = subprocess.run(
-            ["node", Path(__file__).with_name("npm_client.cjs")],  # noqa: S607 - whichever Node.js the machine has
+        result = subprocess.run(
+            ["node", Path(__file__).with_name("npm_client.cjs")],  # noqa: S607 - the machine's Node.js
             input=json.dumps({"options": options, "method": method, "parameters": parameters}),
             env=os.environ | {"NODE_PATH": modules, "NO_PROXY": "127.0.0.1"},
             capture_output=True,
@@ -128,67 +128,67 @@ class NpmBitgetApi(OtherClient):
             timeout=60,
             check=False,
         )
-        if done.returncode:
-            raise RuntimeError(done.stderr)
-        told = json.loads(done.stdout)
-        if "refusal" in told:
-            raise RefusedError(told["refusal"])
-        return told["answer"]["data"]
+        if result.returncode:
+            raise RuntimeError(result.stderr)
+        output = json.loads(result.stdout)
+        if "refusal" in output:
+            raise RefusedError(output["refusal"])
+        return output["response"]["data"]
 
 
 class TypedBitget(OtherClient):
-    """typed-bitget; orders are taken as they come, for it demands fields of them that the sandbox leaves out."""
+    """typed-bitget; orders are not validated, because it requires fields that the sandbox leaves out."""
 
     @property
     def refusal(self) -> type[Exception]:
-        kind: type[Exception] = import_module("typed_core.exceptions").AuthError
-        return kind
+        exception: type[Exception] = import_module("typed_core.exceptions").AuthError
+        return exception
 
     def cancel(self, symbol: str, orders: Sequence[Order]) -> list[str]:
-        return _accepted(self._ask(lambda spot: spot.order.batch.cancel(symbol, order_list=orders)))
+        return _accepted_ids(self._call(lambda spot: spot.order.batch.cancel(symbol, order_list=orders)))
 
     def open_orders(self, symbol: str, limit: int) -> list[str]:
-        return _ids(self._ask(lambda spot: spot.order.open(symbol=symbol, limit=limit, validate=False)))
+        return _order_ids(self._call(lambda spot: spot.order.open(symbol=symbol, limit=limit, validate=False)))
 
     def order_info(self, client_oid: str) -> list[str]:
-        return _ids(self._ask(lambda spot: spot.order.info(client_oid=client_oid, validate=False)))
+        return _order_ids(self._call(lambda spot: spot.order.info(client_oid=client_oid, validate=False)))
 
-    def _ask(self, call: Callable[[Any], Awaitable[Any]]) -> Any:
-        return asyncio.run(_within(self._spot(), call))
+    def _call(self, call: Callable[[Any], Awaitable[Any]]) -> Any:
+        return asyncio.run(_call_within(self._open_spot(), call))
 
     @asynccontextmanager
-    async def _spot(self) -> AsyncIterator[Any]:
+    async def _open_spot(self) -> AsyncIterator[Any]:
         credentials = import_module("typed_bitget.core.auth").Credentials(
             self.credentials.api_key, self.credentials.secret_key, self.credentials.passphrase
         )
         http = import_module("typed_core.http").HttpClient(trust_env=False)
-        make = import_module("typed_bitget.core.transport.http").HttpRpcClient
-        async with make(base_url=self.url, credentials=credentials, http=http) as client:
+        make_client = import_module("typed_bitget.core.transport.http").HttpRpcClient
+        async with make_client(base_url=self.url, credentials=credentials, http=http) as client:
             yield import_module("typed_bitget.classic").Classic(client=client).spot
 
 
 class BitgetApiClient(OtherClient):
-    """bitget-api-client, which takes every HTTP status of 400 and above for trouble on the wire."""
+    """bitget-api-client, which raises its network exception for every HTTP status of 400 and above."""
 
     @property
     def refusal(self) -> type[Exception]:
-        kind: type[Exception] = import_module("bitget_api_client.modules.exceptions").BitgetAPINetworkException
-        return kind
+        exception: type[Exception] = import_module("bitget_api_client.modules.exceptions").BitgetAPINetworkException
+        return exception
 
     def cancel(self, symbol: str, orders: Sequence[Order]) -> list[str]:
-        return _accepted(self._ask(lambda spot: spot.batch_cancel_orders(orders, symbol)))
+        return _accepted_ids(self._call(lambda spot: spot.batch_cancel_orders(orders, symbol)))
 
     def open_orders(self, symbol: str, limit: int) -> list[str]:
-        return _ids(self._ask(lambda spot: spot.get_current_orders(symbol=symbol, limit=limit)))
+        return _order_ids(self._call(lambda spot: spot.get_current_orders(symbol=symbol, limit=limit)))
 
     def order_info(self, client_oid: str) -> list[str]:
-        return _ids(self._ask(lambda spot: spot.get_order_info(clientOid=client_oid)))
+        return _order_ids(self._call(lambda spot: spot.get_order_info(clientOid=client_oid)))
 
-    def _ask(self, call: Callable[[Any], Awaitable[Any]]) -> Any:
-        return asyncio.run(_within(self._spot(), call))["data"]
+    def _call(self, call: Callable[[Any], Awaitable[Any]]) -> Any:
+        return asyncio.run(_call_within(self._open_spot(), call))["data"]
 
     @asynccontextmanager
-    async def _spot(self) -> AsyncIterator[Any]:
+    async def _open_spot(self) -> AsyncIterator[Any]:
         client = import_module("bitget_api_client.client").BitgetApiClient(
             self.credentials.api_key, self.credentials.secret_key, self.credentials.passphrase
         )
@@ -199,14 +199,14 @@ class BitgetApiClient(OtherClient):
             await client.close()
 
 
-async def _within(opened: AbstractAsyncContextManager[Any], call: Callable[[Any], Awaitable[Any]]) -> Any:
-    async with opened as spot:
+async def _call_within(context: AbstractAsyncContextManager[Any], call: Callable[[Any], Awaitable[Any]]) -> Any:
+    async with context as spot:
         return await call(spot)
 
 
-def _accepted(data: Any) -> list[str]:
-    return _ids(data["successList"])
+def _accepted_ids(data: Any) -> list[str]:
+    return _order_ids(data["successList"])
 
 
-def _ids(rows: Any) -> list[str]:
+def _order_ids(rows: Any) -> list[str]:
     return [row["orderId"] for row in rows]

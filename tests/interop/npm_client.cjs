@@ -1,13 +1,13 @@
-// Makes one call with npm's bitget-api: standard input says which, standard output what came of it, both as JSON.
-// NODE_PATH tells where the package lies.
+// Makes one call with npm's bitget-api. Standard input says which, standard output has the result, both as JSON.
+// NODE_PATH is the folder of the package.
 "use strict";
 
 const dns = require("node:dns");
 const fs = require("node:fs");
 
-// Loopback is called by its number. A name would lead elsewhere.
+// The sandbox has a numeric address, so any name would lead elsewhere.
 dns.lookup = (name) => {
-  throw new Error(`asked for ${name}: this judge talks to loopback only`);
+  throw new Error(`refused to look up ${name}: this program connects to loopback only`);
 };
 
 const { RestClientV2 } = require("bitget-api");
@@ -16,8 +16,8 @@ const { options, method, parameters } = JSON.parse(fs.readFileSync(0, "utf8"));
 const client = new RestClientV2(options);
 
 client[method](parameters).then(
-  (answer) => console.log(JSON.stringify({ answer })),
-  // The client throws the exchange's refusal as a plain object with the answer as its body; all else is an error.
+  (response) => console.log(JSON.stringify({ response })),
+  // The client throws an error response of the exchange as a plain object with a body; everything else is an error.
   (thrown) => {
     if (thrown.body === undefined) throw thrown;
     console.log(JSON.stringify({ refusal: thrown.body }));

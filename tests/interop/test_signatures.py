@@ -1,4 +1,4 @@
-"""What this client signs, held against what others sign: the same moment, path, query and body, the same headers."""
+"""For the same moment, path, query and body, this client's signature equals that of other clients."""
 
 from __future__ import annotations
 
@@ -6,17 +6,26 @@ from contextlib import suppress
 
 import httpx
 import pytest
-from interop.stage import TAKEN_WITH, Other, RecordingSandbox, Sent, encoded, symbols
 
 from bitget_spot import Credentials
 from bitget_spot._middleware.base import Transport
+from bitget_spot._middleware.clock import ServerClock
 from bitget_spot._middleware.signing import SigningMiddleware
+
+from .sandbox_server import (
+    ACCEPTED_CLIENTS,
+    ClientUnderTest,
+    RecordedRequest,
+    RecordingSandbox,
+    each_encoded_symbol,
+    each_symbol,
+)
 
 ORIGIN = "http://127.0.0.1"
 
 
-class Wire(Transport):
-    """Keeps the request that leaves."""
+class RecordingTransport(Transport):
+    """Records the request that would be sent."""
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         self.request = request
@@ -24,63 +33,68 @@ class Wire(Transport):
 
 
 def access_headers(headers: httpx.Headers) -> dict[str, str]:
-    """Answer the headers that prove who has sent a request."""
+    """Return the headers that authenticate a request."""
     return {name: value for name, value in headers.items() if name.startswith("access-")}
 
 
-def signed_here(theirs: Sent, credentials: Credentials) -> dict[str, str]:
-    """Sign another client's request once more, at the moment at which that client has stamped it."""
-    stamp = int(theirs.headers["access-timestamp"])
-    wire = Wire()
-    # Half a millisecond later: the stamp is cut to whole ones, and a fraction may lie below the number it stands for.
-    link = SigningMiddleware(
-        wire, credentials=credentials, origin=httpx.URL(ORIGIN), headers={}, clock=lambda: (stamp + 0.5) / 1000
-    )
-    query = httpx.QueryParams(theirs.query)
-    link.handle_request(httpx.Request(theirs.method, ORIGIN + theirs.path, params=query, content=theirs.body))
-    return access_headers(wire.request.headers)
+def headers_of(request: RecordedRequest) -> dict[str, str]:
+    """Return the headers with which the other client has authenticated a request."""
+    return access_headers(httpx.Headers(request.headers))
 
 
-@symbols
+def own_headers_for(request: RecordedRequest, credentials: Credentials) -> dict[str, str]:
+    """Sign another client's request with this client, at the moment of its timestamp, and return the headers."""
+    timestamp = int(request.headers["access-timestamp"])
+    transport = RecordingTransport()
+    # Half a millisecond later, because the timestamp is truncated, and a float may be slightly less than its number.
+    clock = ServerClock(lambda: (timestamp + 0.5) / 1000)
+    signing = SigningMiddleware(transport, credentials=credentials, origin=httpx.URL(ORIGIN), headers={}, clock=clock)
+    query = httpx.QueryParams(request.query)
+    signing.handle_request(httpx.Request(request.method, ORIGIN + request.path, params=query, content=request.body))
+    return access_headers(transport.request.headers)
+
+
+@each_symbol
 @pytest.mark.parametrize("count", [1, 50])
-def test_a_batch_has_the_headers_that_another_client_gives_it(
-    other: Other, sandbox: RecordingSandbox, symbol: str, count: int
-) -> None:
-    """Key, signature, passphrase and timestamp are the same text, whichever way the body is written."""
+def test_batch_has_the_same_headers(other: ClientUnderTest, sandbox: RecordingSandbox, symbol: str, count: int) -> None:
+    """For a batch, key, signature, passphrase and timestamp are the same, however the body is written."""
     orders = sandbox.open_orders(count, symbol=symbol)
     other.client.cancel(symbol, [{"clientOid": order.client_oid} for order in orders])
-    (theirs,) = sandbox.sent
-    assert theirs.method == "POST"
-    assert len(access_headers(httpx.Headers(theirs.headers))) == 4
-    assert signed_here(theirs, other.credentials) == access_headers(httpx.Headers(theirs.headers))
+    (request,) = sandbox.requests
+    assert request.method == "POST"
+    assert len(headers_of(request)) == 4
+    assert own_headers_for(request, other.credentials) == headers_of(request)
 
 
-def test_a_query_has_the_headers_that_another_client_gives_it(other: Other, sandbox: RecordingSandbox) -> None:
-    """A GET too, with one key in its query and with several."""
+def test_query_has_the_same_headers(other: ClientUnderTest, sandbox: RecordingSandbox) -> None:
+    """For a GET with one key in its query, and with several, the headers are the same."""
     (order,) = sandbox.open_orders(1, symbol="BTCUSDT")
     other.client.order_info(order.client_oid)
     other.client.open_orders("BTCUSDT", 1)
-    assert [theirs.method for theirs in sandbox.sent] == ["GET", "GET"]
-    for theirs in sandbox.sent:
-        assert signed_here(theirs, other.credentials) == access_headers(httpx.Headers(theirs.headers))
+    assert [request.method for request in sandbox.requests] == ["GET", "GET"]
+    for request in sandbox.requests:
+        assert own_headers_for(request, other.credentials) == headers_of(request)
 
 
-@encoded
-def test_a_query_is_signed_before_it_is_percent_encoded(other: Other, sandbox: RecordingSandbox, symbol: str) -> None:
-    """Where the clients disagree this one signs as those do that the exchange is known to take."""
+@each_encoded_symbol
+def test_query_is_signed_before_percent_encoding(
+    other: ClientUnderTest, sandbox: RecordingSandbox, symbol: str
+) -> None:
+    """If the clients differ, this client signs like those that the exchange is known to accept."""
     (order,) = sandbox.open_orders(1, symbol=symbol)
     with suppress(other.client.refusal):
         other.client.order_info(order.client_oid)
-    (theirs,) = sandbox.sent
-    same = signed_here(theirs, other.credentials) == access_headers(httpx.Headers(theirs.headers))
-    assert same == (other.name in TAKEN_WITH[symbol])
+    (request,) = sandbox.requests
+    is_same = own_headers_for(request, other.credentials) == headers_of(request)
+    assert is_same == (other.name in ACCEPTED_CLIENTS[symbol])
 
 
-def test_another_secret_gives_another_signature(other: Other, sandbox: RecordingSandbox) -> None:
-    """Nothing but the signature differs: it is the secret that the comparison above turns on."""
-    orders = sandbox.open_orders(1, symbol="BTCUSDT")
-    with suppress(other.impostor.refusal):
-        other.impostor.cancel("BTCUSDT", [{"orderId": orders[0].order_id}])
-    (theirs,) = sandbox.sent
-    here, there = signed_here(theirs, other.credentials), access_headers(httpx.Headers(theirs.headers))
-    assert {name for name in there if here[name] != there[name]} == {"access-sign"}
+def test_wrong_secret_changes_only_the_signature(other: ClientUnderTest, sandbox: RecordingSandbox) -> None:
+    """With a wrong secret only the signature differs, so the comparisons above depend on the secret."""
+    (order,) = sandbox.open_orders(1, symbol="BTCUSDT")
+    client = other.client_with_wrong_secret
+    with suppress(client.refusal):
+        client.cancel("BTCUSDT", [{"orderId": order.order_id}])
+    (request,) = sandbox.requests
+    own_headers = own_headers_for(request, other.credentials)
+    assert {name for name, value in headers_of(request).items() if own_headers[name] != value} == {"access-sign"}

@@ -1,4 +1,4 @@
-"""One build of the client for all tests that only look at it."""
+"""A fresh build of the client, shared by all tests that only read it."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import generate
 
 @pytest.fixture(scope="session")
 def fresh_client(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a client built from the document just now; copy it before changing it."""
+    """A client built from the document; copy it before you change it."""
     target = tmp_path_factory.mktemp("fresh") / generate.CLIENT.name
     generate.build(target)
     return target

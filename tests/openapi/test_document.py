@@ -1,6 +1,7 @@
-"""What the OpenAPI document promises, beyond what the generator or a validator of OpenAPI would notice."""
+"""What the OpenAPI document promises beyond what the generator and an OpenAPI validator check."""
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, get_args
 
@@ -20,12 +21,9 @@ from postprocess import METHODS
 DOCUMENT: dict[str, Any] = YAML(typ="safe").load(generate.DOCUMENT.read_text("utf-8"))
 SCHEMAS: dict[str, dict[str, Any]] = DOCUMENT["components"]["schemas"]
 CODES: dict[str, list[str]] = DOCUMENT["x-error-codes"]
-OPERATIONS: dict[str, dict[str, Any]] = {
-    f"{method.upper()} {path}": item[method]
-    for path, item in DOCUMENT["paths"].items()
-    for method in METHODS
-    if method in item
-}
+OPERATIONS: dict[str, dict[str, Any]] = {}
+for _path, _item in DOCUMENT["paths"].items():
+    OPERATIONS |= {f"{method.upper()} {_path}": _item[method] for method in METHODS if method in _item}
 QUERIES = {
     "GET /api/v2/spot/trade/orderInfo": operations.GET_ORDER_INFO,
     "GET /api/v2/spot/trade/unfilled-orders": operations.GET_UNFILLED_ORDERS,
@@ -56,107 +54,112 @@ KEYWORDS = {
 
 
 def resolved(node: dict[str, Any]) -> dict[str, Any]:
-    """Follow a reference of this document, if the node is one."""
+    """Return a node, or the node that it refers to."""
     if "$ref" not in node:
         return node
-    found: Any = DOCUMENT
+    target: Any = DOCUMENT
     for part in node["$ref"].removeprefix("#/").split("/"):
-        found = found[part]
-    return resolved(found)
+        target = target[part]
+    return resolved(target)
 
 
-def below(where: str, schema: Any) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Give a schema and every schema written inside it, each with its place; references are not followed."""
+def nested_schemas(where: str, schema: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield a schema and every schema inside it, each with its place; references are not followed."""
     if not isinstance(schema, dict):  # `additionalProperties: false`
         return
     yield where, schema
     for keyword, value in schema.items():
         place = f"{where}.{keyword}"
         if keyword in ONE_SCHEMA:
-            yield from below(place, value)
+            yield from nested_schemas(place, value)
         elif keyword in LIST_OF_SCHEMAS:
             for index, member in enumerate(value):
-                yield from below(f"{place}[{index}]", member)
+                yield from nested_schemas(f"{place}[{index}]", member)
         elif keyword in NAMED_SCHEMAS:
             for name, member in value.items():
-                yield from below(f"{place}.{name}", member)
+                yield from nested_schemas(f"{place}.{name}", member)
 
 
-def inline(where: str, node: Any) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Give every schema that stands outside `components/schemas`, with those inside it."""
+def inline_schemas(where: str, node: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield every schema outside `components/schemas`, with those inside it."""
     if isinstance(node, dict):
         for key, value in node.items():
             if key == "schema":
-                yield from below(f"{where}.{key}", value)
+                yield from nested_schemas(f"{where}.{key}", value)
             elif key != "schemas":
-                yield from inline(f"{where}.{key}", value)
+                yield from inline_schemas(f"{where}.{key}", value)
     elif isinstance(node, list):
         for index, member in enumerate(node):
-            yield from inline(f"{where}[{index}]", member)
+            yield from inline_schemas(f"{where}[{index}]", member)
 
 
-def reached(where: str, schema: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Give the schemas that a message's schema consists of, references followed, by their place."""
+def referenced_schemas(where: str, schema: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return a schema, those inside it and those that they refer to, by their place."""
     found: dict[str, dict[str, Any]] = {}
-    waiting = [(where, schema)]
-    while waiting:
-        for place, member in below(*waiting.pop()):
+    pending = [(where, schema)]
+    while pending:
+        for place, member in nested_schemas(*pending.pop()):
             if place in found:
                 continue
             found[place] = member
             if "$ref" in member:
-                waiting.append((member["$ref"].rpartition("/")[2], resolved(member)))
+                pending.append((member["$ref"].rpartition("/")[2], resolved(member)))
     return found
 
 
-def messages(*parts: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Give every schema reached from request bodies or responses."""
+def message_schemas(*messages: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return every schema of these request bodies or responses, by its place."""
     found: dict[str, dict[str, Any]] = {}
-    for part in parts:
-        for media in resolved(part).get("content", {}).values():
-            found |= reached("body", media["schema"])
+    for message in messages:
+        for media in resolved(message).get("content", {}).values():
+            found |= referenced_schemas("body", media["schema"])
     return found
 
 
-def parameters(operation: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Give an operation's parameters and the properties of its body, each by its place."""
+def parameters_of(operation: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield an operation's parameters and the properties of its body, each with its place."""
     for parameter in map(resolved, operation.get("parameters", ())):
         yield parameter["name"], parameter["schema"] | parameter
-    for where, schema in messages(operation.get("requestBody", {})).items():
+    for where, schema in message_schemas(operation.get("requestBody", {})).items():
         for name, member in schema.get("properties", {}).items():
             yield f"{where}.{name}", member
 
 
-EVERY_SCHEMA = {
-    **dict(inline("#", DOCUMENT)),
-    **{place: schema for name in SCHEMAS for place, schema in below(name, SCHEMAS[name])},
-}
-REQUEST_SCHEMAS = messages(*(each.get("requestBody", {}) for each in OPERATIONS.values()))
-RESPONSE_SCHEMAS = messages(*(answer for each in OPERATIONS.values() for answer in each["responses"].values()))
-PARAMETERS = {
-    f"{where}: {name}": member for where, operation in OPERATIONS.items() for name, member in parameters(operation)
-}
+def responses_of_all_operations() -> Iterator[dict[str, Any]]:
+    """Yield every response of every operation."""
+    for operation in OPERATIONS.values():
+        yield from operation["responses"].values()
+
+
+EVERY_SCHEMA = dict(inline_schemas("#", DOCUMENT))
+for _name, _schema in SCHEMAS.items():
+    EVERY_SCHEMA |= nested_schemas(_name, _schema)
+REQUEST_SCHEMAS = message_schemas(*(operation.get("requestBody", {}) for operation in OPERATIONS.values()))
+RESPONSE_SCHEMAS = message_schemas(*responses_of_all_operations())
+PARAMETERS: dict[str, dict[str, Any]] = {}
+for _where, _operation in OPERATIONS.items():
+    PARAMETERS |= {f"{_where}: {name}": member for name, member in parameters_of(_operation)}
 
 
 def validator(name: str) -> Draft202012Validator:
-    """Give a validator of one of the document's schemas."""
+    """Return a validator for one of the document's schemas."""
     return Draft202012Validator({"$ref": f"#/components/schemas/{name}", "components": DOCUMENT["components"]})
 
 
 def request(orders: int = 1, **changed: Any) -> dict[str, Any]:
-    """Give a body of so many orders, with some fields changed, or left out where None."""
-    body = {"symbol": "BTCUSDT", "orderList": [{"orderId": str(n)} for n in range(orders)]}
+    """Return a request body with this number of orders and these fields; a field that is `None` is left out."""
+    body = {"symbol": "BTCUSDT", "orderList": [{"orderId": str(number)} for number in range(orders)]}
     return {name: value for name, value in (body | changed).items() if value is not None}
 
 
 def test_document_is_valid_openapi() -> None:
-    """The document is OpenAPI 3.1 to a validator that knows nothing of this project."""
+    """An independent validator accepts the document as OpenAPI 3.1."""
     assert DOCUMENT["openapi"].startswith("3.1.")
     validate(DOCUMENT)
 
 
-def test_batch_cancel_is_there() -> None:
-    """What the tests below look at is not empty: one operation at least, with a body of two schemas."""
+def test_helpers_find_the_batch_cancel() -> None:
+    """The collections that the tests below go through are not empty: they have the batch cancel and its schemas."""
     assert BATCH_CANCEL in OPERATIONS
     assert {"BatchCancelOrdersRequest", "OrderRef"} <= REQUEST_SCHEMAS.keys()
     assert {"BatchCancelOrdersResponse", "AcceptedOrder", "FailedOrder", "ErrorResponse"} <= (RESPONSE_SCHEMAS.keys())
@@ -167,14 +170,14 @@ def test_batch_cancel_is_there() -> None:
     "fact",
     ["summary", "description", "operationId", "tags", "externalDocs", "x-rate-limit"],
 )
-def test_operation_says_everything(where: str, fact: str) -> None:
-    """Every operation has the words and facts that the client and its reader need, none of them empty."""
+def test_operation_is_complete(where: str, fact: str) -> None:
+    """Every operation has the texts and facts that the client and its users need, and none is empty."""
     assert OPERATIONS[where].get(fact)
 
 
 @pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
-def test_operation_facts_have_their_shape(operation: dict[str, Any]) -> None:
-    """A rate limit is a number, a period and a known scope; repeat-safe is yes or no; tags are declared."""
+def test_operation_facts_are_valid(operation: dict[str, Any]) -> None:
+    """A rate limit has a number, a period and a known scope; repeat-safe is a boolean; tags are declared."""
     limit = operation["x-rate-limit"]
     assert limit.keys() == {"requests", "period-seconds", "scope"}
     assert isinstance(limit["requests"], int)
@@ -188,8 +191,8 @@ def test_operation_facts_have_their_shape(operation: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
 @pytest.mark.parametrize("status", ["4XX", "5XX"])
-def test_every_refusal_has_the_envelope(operation: dict[str, Any], status: str) -> None:
-    """Every refusal is answered by the one error envelope, whatever its status."""
+def test_error_responses_have_one_schema(operation: dict[str, Any], status: str) -> None:
+    """Every error response has the same envelope, whatever its status."""
     content = resolved(operation["responses"][status])["content"]
     assert content["application/json"]["schema"] == {"$ref": "#/components/schemas/ErrorResponse"}
 
@@ -200,49 +203,48 @@ def test_four_headers_sign_a_request() -> None:
     become arguments of the generated functions.
     """
     schemes = DOCUMENT["components"]["securitySchemes"]
-    (together,) = DOCUMENT["security"]
+    (requirement,) = DOCUMENT["security"]
     headers = {"ACCESS-KEY", "ACCESS-SIGN", "ACCESS-PASSPHRASE", "ACCESS-TIMESTAMP"}
-    assert {schemes[name]["name"] for name in together} == headers
-    assert {schemes[name]["in"] for name in together} == {"header"}
-    assert all(schemes[name]["description"] for name in together)
+    assert {schemes[name]["name"] for name in requirement} == headers
+    assert {schemes[name]["in"] for name in requirement} == {"header"}
+    assert all(schemes[name]["description"] for name in requirement)
     assert not [place for place in PARAMETERS if "ACCESS-" in place.upper()]
 
 
 @pytest.mark.parametrize("member", PARAMETERS.values(), ids=PARAMETERS)
-def test_parameter_says_everything(member: dict[str, Any]) -> None:
-    """Every parameter tells its type and its meaning, and shows a value that its own schema takes."""
+def test_parameter_is_complete(member: dict[str, Any]) -> None:
+    """Every parameter has a type, a description and a valid example."""
     schema = resolved(member)
     assert schema["type"]
     assert schema["description"]
     if schema["type"] not in {"array", "object"}:
-        validate_example = Draft202012Validator(schema)
-        validate_example.validate(schema["example"])
+        Draft202012Validator(schema).validate(schema["example"])
 
 
 @pytest.mark.parametrize("schema", RESPONSE_SCHEMAS.values(), ids=RESPONSE_SCHEMAS)
-def test_answer_examples_hold(schema: dict[str, Any]) -> None:
-    """A value shown for a field of an answer is one that the field can have."""
+def test_response_examples_are_valid(schema: dict[str, Any]) -> None:
+    """The example of a field of a response is valid for its schema."""
     if "example" in schema:
         Draft202012Validator(schema).validate(schema["example"])
 
 
 @pytest.mark.parametrize("where", EVERY_SCHEMA)
 def test_no_keyword_is_misspelt(where: str) -> None:
-    """Every keyword of a schema is one; neither the generator nor the validator would mind `maxItms`."""
+    """Every keyword of a schema exists; neither the generator nor the validator would report `maxItms`."""
     unknown = EVERY_SCHEMA[where].keys() - KEYWORDS
     assert not {keyword for keyword in unknown if not keyword.startswith("x-")}
 
 
-def test_misspelt_keyword_would_be_seen() -> None:
-    """The walk that looks for misspelt keywords reaches lists, alternatives and schemas that stand inline."""
-    wrong = {"maxItms": 1}
-    schema = {"properties": {"a": {"oneOf": [{"items": wrong}]}}}
-    assert wrong in dict(below("here", schema)).values()
-    assert wrong in dict(inline("#", {"paths": {"/": [{"schema": schema}]}})).values()
+def test_misspelt_keyword_is_found() -> None:
+    """The search for misspelt keywords reaches items, alternatives and inline schemas."""
+    misspelt = {"maxItms": 1}
+    schema = {"properties": {"a": {"oneOf": [{"items": misspelt}]}}}
+    assert misspelt in dict(nested_schemas("here", schema)).values()
+    assert misspelt in dict(inline_schemas("#", {"paths": {"/": [{"schema": schema}]}})).values()
 
 
-def test_numbers_of_the_page_are_in_the_document() -> None:
-    """Ten requests in one second for each account, fifty orders, and two modes with single as the default."""
+def test_document_has_the_numbers_of_the_page() -> None:
+    """Ten requests a second for each account, fifty orders, and two modes with single as the default."""
     limit = OPERATIONS[BATCH_CANCEL]["x-rate-limit"]
     assert limit == {"requests": 10, "period-seconds": 1, "scope": "UID"}
     assert SCHEMAS["BatchCancelOrdersRequest"]["properties"]["orderList"]["maxItems"] == 50
@@ -250,8 +252,8 @@ def test_numbers_of_the_page_are_in_the_document() -> None:
     assert SCHEMAS["BatchMode"]["default"] == "single"
 
 
-def test_numbers_of_the_page_are_in_the_client() -> None:
-    """What the overlay derives from the generated client is what the vendor's page says."""
+def test_client_has_the_numbers_of_the_page() -> None:
+    """The facts in the generated client, which the overlay uses, are those of the vendor's page."""
     operation = operations.BATCH_CANCEL_ORDERS
     assert (operation.method, operation.path) == tuple(BATCH_CANCEL.split())
     assert operation.rate_limit == operations.RateLimit(10, 1.0, "UID")
@@ -266,16 +268,16 @@ def test_numbers_of_the_page_are_in_the_client() -> None:
 
 
 @pytest.mark.parametrize(("where", "operation"), QUERIES.items(), ids=QUERIES)
-def test_numbers_of_the_queries_are_in_the_client(where: str, operation: operations.Operation) -> None:
-    """The questions for orders are signed, safe to repeat, and asked twenty times a second for each account."""
+def test_client_has_the_facts_of_the_queries(where: str, operation: operations.Operation) -> None:
+    """The queries for orders are signed, safe to repeat, and limited to twenty a second for each account."""
     assert (operation.method, operation.path) == tuple(where.split())
     assert operation.rate_limit == operations.RateLimit(20, 1.0, "UID")
     assert operation.signed is True
     assert operation.repeat_safe is True
 
 
-def test_pages_of_orders_hold_a_hundred() -> None:
-    """The most rows of a page is a constant of the client, and the same number wherever a reader meets it."""
+def test_pages_of_orders_have_up_to_a_hundred_rows() -> None:
+    """The maximum number of rows is a constant of the client, and the summary has the same number."""
     for operation in (operations.GET_UNFILLED_ORDERS, operations.GET_HISTORY_ORDERS):
         assert operation.maxima == {"limit": 100}
         assert " 100" in operation.summary
@@ -283,38 +285,37 @@ def test_pages_of_orders_hold_a_hundred() -> None:
 
 
 def test_public_time_is_not_signed() -> None:
-    """The clock may be read without a key, twenty times a second for each address."""
+    """The clock can be read without a key, twenty times a second for each IP address."""
     assert operations.GET_SERVER_TIME.signed is False
     assert operations.GET_SERVER_TIME.rate_limit == operations.RateLimit(20, 1.0, "IP")
 
 
 def test_client_has_every_operation_and_code() -> None:
-    """The operations and the codes of the client are the document's, no fewer and no more."""
-    have = {" ".join(key): each for key, each in operations.OPERATIONS.items()}
-    assert have.keys() == OPERATIONS.keys()
+    """The operations and the codes of the client are exactly those of the document."""
+    in_client = {" ".join(key): operation for key, operation in operations.OPERATIONS.items()}
+    assert in_client.keys() == OPERATIONS.keys()
     for where, operation in OPERATIONS.items():
         limit = operation["x-rate-limit"]
-        assert have[where].rate_limit == operations.RateLimit(
-            limit["requests"], limit["period-seconds"], limit["scope"]
-        )
-        assert have[where].repeat_safe is operation["x-repeat-safe"]
-        assert have[where].source == operation["externalDocs"]["url"]
+        expected_limit = operations.RateLimit(limit["requests"], limit["period-seconds"], limit["scope"])
+        assert in_client[where].rate_limit == expected_limit
+        assert in_client[where].repeat_safe is operation["x-repeat-safe"]
+        assert in_client[where].source == operation["externalDocs"]["url"]
     assert {name: set(codes) for name, codes in operations.ERROR_CODES.items()} == {
         name: set(codes) for name, codes in CODES.items()
     }
 
 
-def test_words_and_limit_agree() -> None:
-    """The most orders of a batch is the same number wherever a reader meets it."""
+def test_texts_have_the_maximum_of_orders() -> None:
+    """The summary and the descriptions have the same maximum number of orders as the schema."""
     orders = SCHEMAS["BatchCancelOrdersRequest"]["properties"]["orderList"]
     operation = OPERATIONS[BATCH_CANCEL]
     for text in (operation["summary"], operation["description"], orders["description"]):
-        assert f" {orders['maxItems']} " in text
+        assert str(orders["maxItems"]) in re.findall(r"\d+", text)
 
 
 @pytest.mark.parametrize("schema", REQUEST_SCHEMAS.values(), ids=REQUEST_SCHEMAS)
 def test_request_schemas_are_closed(schema: dict[str, Any]) -> None:
-    """A field that the exchange does not know is a mistake of ours, so no object of a request takes one."""
+    """No object of a request accepts unknown fields, because the exchange would not know them."""
     if schema.get("type") == "object" or "properties" in schema:
         assert schema.get("additionalProperties") is False
 
@@ -322,8 +323,8 @@ def test_request_schemas_are_closed(schema: dict[str, Any]) -> None:
 @pytest.mark.parametrize("schema", RESPONSE_SCHEMAS.values(), ids=RESPONSE_SCHEMAS)
 def test_response_schemas_are_open(schema: dict[str, Any]) -> None:
     """
-    An answer may hold more fields, fewer fields and other words than the page says: it is never closed, requires
-    nothing and lists no values, for each of these would make the parse of an answer fail.
+    A response may have more fields, fewer fields and other values than the page says. So its schemas are never closed,
+    require nothing and list no values, which would make the parser fail.
     """
     assert schema.get("additionalProperties", True) is True
     assert schema.get("unevaluatedProperties", True) is True
@@ -332,28 +333,26 @@ def test_response_schemas_are_open(schema: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("schema", RESPONSE_SCHEMAS.values(), ids=RESPONSE_SCHEMAS)
 def test_response_lists_may_be_null(schema: dict[str, Any]) -> None:
-    """A list of an answer may be null; the generated parser would stumble over it otherwise."""
+    """A list in a response may be null; otherwise the generated parser would fail."""
     if "items" in schema:
         assert "null" in schema["type"]
 
 
-EXAMPLES = {
-    f"{where}: {name}": example["value"]
-    for where, operation in OPERATIONS.items()
-    for media in resolved(operation.get("requestBody", {})).get("content", {}).values()
-    for name, example in media.get("examples", {}).items()
-}
+EXAMPLES: dict[str, dict[str, Any]] = {}
+for _where, _operation in OPERATIONS.items():
+    for _media in resolved(_operation.get("requestBody", {})).get("content", {}).values():
+        EXAMPLES |= {f"{_where}: {name}": example["value"] for name, example in _media.get("examples", {}).items()}
 
 
 @pytest.mark.parametrize("example", EXAMPLES.values(), ids=EXAMPLES)
-def test_request_examples_hold(example: dict[str, Any]) -> None:
-    """A request shown in the document is one that its schema takes, and the generated model keeps all of it."""
+def test_request_examples_are_valid(example: dict[str, Any]) -> None:
+    """An example of a request is valid for its schema, and the generated model keeps all of it."""
     validator("BatchCancelOrdersRequest").validate(example)
     assert BatchCancelOrdersRequest.from_dict(example).to_dict() == example
 
 
 def test_both_modes_have_an_example() -> None:
-    """The document shows a request of either mode."""
+    """The document has an example of each mode."""
     modes = {example.get("batchMode", "single") for example in EXAMPLES.values()}
     assert modes == set(SCHEMAS["BatchMode"]["enum"])
 
@@ -361,7 +360,7 @@ def test_both_modes_have_an_example() -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        pytest.param(request(50), id="as many orders as may be"),
+        pytest.param(request(50), id="the maximum of orders"),
         pytest.param(request(symbol=None), id="single mode without any symbol"),
         pytest.param(
             request(
@@ -373,8 +372,8 @@ def test_both_modes_have_an_example() -> None:
         ),
     ],
 )
-def test_request_schema_takes_what_the_page_allows(body: dict[str, Any]) -> None:
-    """What the vendor's page allows is a valid request."""
+def test_request_schema_accepts_what_the_page_allows(body: dict[str, Any]) -> None:
+    """A body that the vendor's page allows is valid."""
     validator("BatchCancelOrdersRequest").validate(body)
 
 
@@ -383,103 +382,107 @@ def test_request_schema_takes_what_the_page_allows(body: dict[str, Any]) -> None
     [
         pytest.param(request(51), id="one order too many"),
         pytest.param(request(0), id="no orders"),
-        pytest.param(request(orderList=None), id="no list of orders"),
+        pytest.param(request(orderList=None), id="without a list of orders"),
         pytest.param(request(batchMode="both"), id="an unknown mode"),
-        pytest.param(request(symbols="BTCUSDT"), id="an unknown field"),
-        pytest.param(request(orderList=[{"orderId": "1", "price": "2"}]), id="an order's"),
-        pytest.param(request(orderList=[{}]), id="an order without anything"),
+        pytest.param(request(symbols="BTCUSDT"), id="an unknown field of the request"),
+        pytest.param(request(orderList=[{"orderId": "1", "price": "2"}]), id="an unknown field of an order"),
+        pytest.param(request(orderList=[{}]), id="an empty order"),
         pytest.param(request(orderList=[{"orderId": 1}]), id="an id that is a number"),
         pytest.param(request(orderList=[{"clientOid": ""}]), id="an empty id"),
     ],
 )
-def test_request_schema_refuses_what_is_wrong(body: dict[str, Any]) -> None:
-    """A body that cannot be right is none to the schema."""
+def test_request_schema_refuses_invalid_bodies(body: dict[str, Any]) -> None:
+    """A body that the exchange would refuse is not valid."""
     assert not validator("BatchCancelOrdersRequest").is_valid(body)
 
 
-def answer(data: Any) -> dict[str, Any]:
-    """Give an answer with this data."""
+def response_with(data: Any) -> dict[str, Any]:
+    """Return the body of a successful response with this data."""
     return {"code": "00000", "msg": "success", "requestTime": 1695808949356, "data": data}
 
 
 ROW = {"orderId": "12", "clientOid": "a-1"}
-ANSWERS: Mapping[str, dict[str, Any]] = {
-    "both lists": answer({"successList": [ROW], "failureList": [{**ROW, "errorMsg": "gone"}]}),
-    "null lists": answer({"successList": None, "failureList": None}),
-    "a missing list": answer({"successList": [ROW]}),
-    "missing lists": answer({}),
-    "data null": answer(None),
+CANCEL_RESPONSES: Mapping[str, dict[str, Any]] = {
+    "both lists": response_with({"successList": [ROW], "failureList": [{**ROW, "errorMsg": "gone"}]}),
+    "null lists": response_with({"successList": None, "failureList": None}),
+    "a missing list": response_with({"successList": [ROW]}),
+    "missing lists": response_with({}),
+    "data null": response_with(None),
     "data missing": {"code": "00000", "msg": "success", "requestTime": 1695808949356},
-    "nothing at all": {},
-    "ids null": answer(
+    "empty object": {},
+    "ids null": response_with(
         {
             "successList": [{"orderId": None, "clientOid": None}],
             "failureList": [{"orderId": None, "clientOid": None, "errorMsg": None, "errorCode": None}],
         }
     ),
-    "ids missing": answer({"successList": [{}], "failureList": [{}]}),
+    "ids missing": response_with({"successList": [{}], "failureList": [{}]}),
     "unknown fields": {
-        **answer({"successList": [{**ROW, "new": {"a": [1]}}], "failureList": [], "more": 1}),
+        **response_with({"successList": [{**ROW, "new": {"a": [1]}}], "failureList": [], "more": 1}),
         "message": "success",
     },
-    "time as text": {**answer(None), "requestTime": "1695808949356"},
-    "time and text null": {**answer(None), "requestTime": None, "msg": None},
-    "unknown error code": answer({"failureList": [{**ROW, "errorCode": "99999"}]}),
+    "time as text": {**response_with(None), "requestTime": "1695808949356"},
+    "time and text null": {**response_with(None), "requestTime": None, "msg": None},
+    "unknown error code": response_with({"failureList": [{**ROW, "errorCode": "99999"}]}),
 }
 
 
-@pytest.mark.parametrize("wire", ANSWERS.values(), ids=ANSWERS)
-def test_answers_of_every_shape_parse(wire: dict[str, Any]) -> None:
-    """An answer that tells what became of an order parses, whatever it leaves out or adds, and nothing is lost."""
-    validator("BatchCancelOrdersResponse").validate(wire)
-    parsed = BatchCancelOrdersResponse.from_dict(wire)
-    assert parsed.to_dict() == wire
+@pytest.mark.parametrize("payload", CANCEL_RESPONSES.values(), ids=CANCEL_RESPONSES)
+def test_cancel_responses_of_every_shape_parse(payload: dict[str, Any]) -> None:
+    """A response to a batch cancel parses, whatever it leaves out or adds, and nothing is lost."""
+    validator("BatchCancelOrdersResponse").validate(payload)
+    parsed = BatchCancelOrdersResponse.from_dict(payload)
+    assert parsed.to_dict() == payload
 
 
 ORDER = {"orderId": "1234567890123456789", "clientOid": "a-1", "status": "live", "triggerPrice": None}
-ORDERS: Mapping[str, dict[str, Any]] = {
-    "orders": {**answer(None), "data": [ORDER, {"orderId": "12", "basePrice": "0"}]},
-    "no orders": {**answer(None), "data": []},
-    "null": answer(None),
+ORDERS_RESPONSES: Mapping[str, dict[str, Any]] = {
+    "orders": {**response_with(None), "data": [ORDER, {"orderId": "12", "basePrice": "0"}]},
+    "no orders": {**response_with(None), "data": []},
+    "null": response_with(None),
     "missing": {"code": "00000"},
-    "nothing at all": {},
-    "an empty row": {**answer(None), "data": [{}]},
-    "unknown fields and words": {**answer(None), "data": [{**ORDER, "status": "odd", "new": {"a": [1]}}], "more": 1},
-    "every field null": {**answer(None), "data": [dict.fromkeys(SCHEMAS["Order"]["properties"])]},
+    "empty object": {},
+    "an empty row": {**response_with(None), "data": [{}]},
+    "unknown fields and values": {
+        **response_with(None),
+        "data": [{**ORDER, "status": "odd", "new": {"a": [1]}}],
+        "more": 1,
+    },
+    "every field null": {**response_with(None), "data": [dict.fromkeys(SCHEMAS["Order"]["properties"])]},
 }
 
 
-@pytest.mark.parametrize("wire", ORDERS.values(), ids=ORDERS)
-def test_orders_of_every_shape_parse(wire: dict[str, Any]) -> None:
-    """An answer that tells of orders parses, whatever it leaves out or adds, and nothing is lost."""
-    validator("OrdersResponse").validate(wire)
-    assert OrdersResponse.from_dict(wire).to_dict() == wire
+@pytest.mark.parametrize("payload", ORDERS_RESPONSES.values(), ids=ORDERS_RESPONSES)
+def test_orders_responses_of_every_shape_parse(payload: dict[str, Any]) -> None:
+    """A response with orders parses, whatever it leaves out or adds, and nothing is lost."""
+    validator("OrdersResponse").validate(payload)
+    assert OrdersResponse.from_dict(payload).to_dict() == payload
 
 
 def test_fees_are_json_inside_a_string() -> None:
-    """What an order cost is text to the client, and the document says what the text holds."""
+    """The fees of an order are text for the client, and the document describes the JSON in it."""
     fees = SCHEMAS["Order"]["properties"]["feeDetail"]
     assert Order.from_dict({"feeDetail": fees["example"]}).fee_detail == fees["example"]
     Draft202012Validator(fees["contentSchema"]).validate(json.loads(fees["example"]))
 
 
-def wire() -> tuple[Client, list[httpx.Request]]:
-    """Give a client that answers itself with an empty list, and the requests that it would have sent."""
-    sent: list[httpx.Request] = []
+def recording_client() -> tuple[Client, list[httpx.Request]]:
+    """Return a client that gets an empty list as every response, and the list of its requests."""
+    requests: list[httpx.Request] = []
 
     def respond(request: httpx.Request) -> httpx.Response:
-        sent.append(request)
+        requests.append(request)
         return httpx.Response(200, json={"code": "00000", "data": []})
 
     httpx_args = {"transport": httpx.MockTransport(respond)}
-    return Client(base_url="https://exchange.test", httpx_args=httpx_args), sent
+    return Client(base_url="https://exchange.test", httpx_args=httpx_args), requests
 
 
-def test_query_goes_out_as_the_exchange_names_it() -> None:
-    """Numbers and ids of a query stand in it as plain decimal text, under the vendor's names."""
-    client, sent = wire()
-    for ask in (get_unfilled_orders.sync, get_history_orders.sync):
-        ask(
+def test_query_has_the_names_of_the_vendor() -> None:
+    """The numbers and ids of a query are sent as plain decimal text, under the vendor's names."""
+    client, requests = recording_client()
+    for get_orders in (get_unfilled_orders.sync, get_history_orders.sync):
+        get_orders(
             client=client,
             symbol="BTCUSDT",
             start_time=1695808949356,
@@ -496,22 +499,24 @@ def test_query_goes_out_as_the_exchange_names_it() -> None:
         "symbol=BTCUSDT&startTime=1695808949356&endTime=1695812549356&idLessThan=1234567890123456789&limit=100"
         "&orderId=12&tpslType=tpsl&requestTime=1695808949356&receiveWindow=5000"
     )
-    assert [f"{request.method} {request.url.path}" for request in sent] == [*list(QUERIES)[1:], next(iter(QUERIES))]
-    assert [request.url.query.decode() for request in sent] == [page, page, "orderId=1234567890123456789&clientOid=a-1"]
+    order_info, *listings = QUERIES
+    single = "orderId=1234567890123456789&clientOid=a-1"
+    assert [f"{request.method} {request.url.path}" for request in requests] == [*listings, order_info]
+    assert [request.url.query.decode() for request in requests] == [page, page, single]
 
 
-@pytest.mark.parametrize("ask", [get_unfilled_orders.sync, get_history_orders.sync, get_order_info.sync])
-def test_query_says_no_more_than_the_caller(ask: Callable[..., object]) -> None:
-    """What the caller leaves out is left out: the exchange's own defaults hold."""
-    client, sent = wire()
-    ask(client=client)
-    assert [request.url.query for request in sent] == [b""]
+@pytest.mark.parametrize("get_orders", [get_unfilled_orders.sync, get_history_orders.sync, get_order_info.sync])
+def test_query_has_no_defaults(get_orders: Callable[..., object]) -> None:
+    """Parameters that the caller leaves out are not sent, so the exchange's own defaults apply."""
+    client, requests = recording_client()
+    get_orders(client=client)
+    assert [request.url.query for request in requests] == [b""]
 
 
 @pytest.mark.parametrize("row", [None, 7, "12", ["12"]], ids=str)
 def test_malformed_row_does_not_fail_the_parse(row: Any) -> None:
-    """A row that is no object does not cost the rest of the answer: the parse goes through and keeps it."""
-    parsed = BatchCancelOrdersResponse.from_dict(answer({"successList": [ROW, row]}))
+    """A response with a row that is not an object is still parsed, and its data is kept."""
+    parsed = BatchCancelOrdersResponse.from_dict(response_with({"successList": [ROW, row]}))
     assert parsed.code == "00000"
     assert not isinstance(parsed.data, dict)
 
@@ -542,26 +547,28 @@ def test_malformed_row_does_not_fail_the_parse(row: Any) -> None:
         *((str(code), "permission") for code in range(40101, 40112) if code not in {40102, 40109}),
     ],
 )
-def test_code_means_what_the_exchange_means(code: str, meaning: str) -> None:
-    """Each of these codes stands in the one class that tells what to do about it."""
+def test_code_is_in_the_right_class(code: str, meaning: str) -> None:
+    """Each of these codes is in the one class that decides what to do about it."""
     assert [name for name, codes in CODES.items() if code in codes] == [meaning]
 
 
-def test_gone_is_an_exact_set() -> None:
-    """These codes and no others say that there is no open order; one too many would hide a live order."""
+def test_codes_of_gone_are_complete() -> None:
+    """These codes and no others mean that the order is not open; one too many would hide an open order."""
     gone = {"43001", "43004", "22001", "31054", "31007", "40109", "40768", "45031", "45057"}
     assert set(CODES["gone"]) == gone
 
 
-def test_codes_stand_once_and_are_text() -> None:
-    """A code has one meaning, and is text: a number would lose the zeros it begins with."""
-    every = [code for codes in CODES.values() for code in codes]
-    assert all(isinstance(code, str) and code.isdecimal() for code in every)
-    assert len(every) == len(set(every))
-    assert DOCUMENT["x-success-code"] not in every
+def test_codes_are_unique_and_text() -> None:
+    """A code has one meaning, and is text: a number would lose its leading zeros."""
+    all_codes: list[str] = []
+    for codes in CODES.values():
+        all_codes += codes
+    assert all(isinstance(code, str) and code.isdecimal() for code in all_codes)
+    assert len(all_codes) == len(set(all_codes))
+    assert DOCUMENT["x-success-code"] not in all_codes
 
 
 @pytest.mark.parametrize("code", ["30006", "30007"])
 def test_websocket_codes_are_absent(code: str) -> None:
-    """Codes of the WebSocket API have no meaning here."""
+    """Codes of the WebSocket API are in no class."""
     assert not [name for name, codes in CODES.items() if code in codes]

@@ -1,4 +1,4 @@
-"""Rebuilding the client, and noticing that it was not rebuilt."""
+"""The client is built from the document alone, and any difference from a fresh build is reported."""
 
 import importlib
 import json
@@ -15,136 +15,137 @@ from ruamel.yaml import YAML
 import generate
 
 
-def edit(client: Path) -> None:
-    """Change a generated file by hand."""
+def edit_file(client: Path) -> None:
+    """Change a generated file."""
     path = client / "models" / "order_ref.py"
-    path.write_text(path.read_text("utf-8") + "# mine\n", "utf-8")
+    path.write_text(path.read_text("utf-8") + "# a change\n", "utf-8")
 
 
-def leave(client: Path) -> None:
-    """Leave a file behind that the document does not give."""
+def add_file(client: Path) -> None:
+    """Add a file that is not part of a fresh build."""
     (client / "api" / "old.py").write_text("", "utf-8")
 
 
-def remove(client: Path) -> None:
-    """Take a generated file away."""
+def remove_file(client: Path) -> None:
+    """Remove a generated file."""
     (client / "py.typed").unlink()
 
 
-EDITED = "models/order_ref.py: differs from what the document gives"
-STALE = "api/old.py: the document does not give this file"
+EDITED = "models/order_ref.py: differs from a fresh build"
+ADDED = "api/old.py: not part of a fresh build"
 MISSING = "py.typed: missing"
-HAND = pytest.mark.parametrize(
+Change = Callable[[Path], None]
+CHANGES: tuple[Change, ...] = (edit_file, remove_file, add_file)
+each_change = pytest.mark.parametrize(
     ("change", "line"),
     [
-        pytest.param(edit, EDITED, id="edited"),
-        pytest.param(leave, STALE, id="stale"),
-        pytest.param(remove, MISSING, id="missing"),
+        pytest.param(edit_file, EDITED, id="edited"),
+        pytest.param(add_file, ADDED, id="added"),
+        pytest.param(remove_file, MISSING, id="missing"),
     ],
 )
-Change = Callable[[Path], None]
 
 
 @pytest.fixture
 def client(fresh_client: Path, tmp_path: Path) -> Path:
-    """Give a copy of the client to spoil."""
+    """A copy of the client, which a test may change."""
     return Path(shutil.copytree(fresh_client, tmp_path / "generated" / fresh_client.name))
 
 
 @pytest.fixture
-def house(client: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Make the copy the one that is checked and rebuilt."""
+def committed_client(client: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The copy, in the place of the client that the script checks and rebuilds."""
     monkeypatch.setattr(generate, "ROOT", tmp_path)
     monkeypatch.setattr(generate, "CLIENT", client)
     return client
 
 
 @pytest.fixture
-def ready(house: Path, fresh_client: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Let a build be a copy of the one that was made before; for tests of what happens around it."""
+def quickly_built_client(committed_client: Path, fresh_client: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The same; a build only copies the fresh client, for tests of what happens around the build."""
 
     def copy(target: Path) -> None:
         shutil.copytree(fresh_client, target)
 
     monkeypatch.setattr(generate, "build", copy)
-    return house
+    return committed_client
 
 
 def run_main(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
-    """Call the script as the command line does."""
+    """Run the script with these arguments, and return its exit status."""
     monkeypatch.setattr(sys, "argv", ["generate.py", *arguments])
     return generate.main()
 
 
 def write_document(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> Path:
-    """Make this text the document."""
+    """Replace the document by this text, and return its path."""
     path = folder / "changed-document.yaml"
     path.write_text(text, "utf-8")
     monkeypatch.setattr(generate, "DOCUMENT", path)
     return path
 
 
-def plain_document() -> dict[str, Any]:
-    """Give the document as plain data."""
+def load_document() -> dict[str, Any]:
+    """Return the document as plain data."""
     document: dict[str, Any] = YAML(typ="safe").load(generate.DOCUMENT.read_text("utf-8"))
     return document
 
 
-# --- what differs
+# Differences.
 
 
-def test_same_client_has_no_differences(client: Path, fresh_client: Path) -> None:
-    """A client that is what the document gives has nothing to tell."""
+def test_fresh_build_has_no_differences(client: Path, fresh_client: Path) -> None:
+    """A copy of a fresh build has no differences."""
     assert generate.differences(client, fresh_client) == []
 
 
-@HAND
+@each_change
 def test_difference_is_named(client: Path, fresh_client: Path, change: Change, line: str) -> None:
-    """An edited, a stale and a missing file are each named, each with what is wrong; the others are not."""
+    """An edited, an added and a missing file are each named with what is wrong; other files are not."""
     change(client)
     assert generate.differences(client, fresh_client) == [line]
 
 
-def test_every_difference_is_named_in_order(client: Path, fresh_client: Path) -> None:
-    """All differences are told at once, sorted by the file's name."""
-    for change in (edit, remove, leave):
+def test_differences_are_sorted(client: Path, fresh_client: Path) -> None:
+    """All differences are reported together, sorted by the file's name."""
+    for change in CHANGES:
         change(client)
-    assert generate.differences(client, fresh_client) == [STALE, EDITED, MISSING]
+    assert generate.differences(client, fresh_client) == [ADDED, EDITED, MISSING]
 
 
-def test_absent_client_is_missing_files(tmp_path: Path, fresh_client: Path) -> None:
-    """Where there is no client at all, each of its files is missing."""
+def test_files_of_an_absent_client_are_missing(tmp_path: Path, fresh_client: Path) -> None:
+    """If there is no client at all, each of its files is reported as missing."""
     found = generate.differences(tmp_path / "nowhere", fresh_client)
     assert found == sorted(f"{name}: missing" for name in generate.files(fresh_client))
     assert found
 
 
-def test_what_python_caches_is_no_difference(client: Path, fresh_client: Path) -> None:
-    """Importing the client does not make it differ."""
+def test_python_caches_are_ignored(client: Path, fresh_client: Path) -> None:
+    """The cache that an import of the client creates is not a difference."""
     cache = client / "models" / "__pycache__"
     cache.mkdir()
     (cache / "order_ref.cpython-311.pyc").write_bytes(b"cached")
     assert generate.differences(client, fresh_client) == []
 
 
-def test_difference_is_seen_below_a_cache(tmp_path: Path, fresh_client: Path) -> None:
-    """Only caches inside the client are passed over: where the checkout lies does not matter."""
+def test_checkout_may_be_below_a_cache(tmp_path: Path, fresh_client: Path) -> None:
+    """Only caches inside the client are ignored; the path of the checkout does not matter."""
     client = tmp_path / "__pycache__" / "client"
     shutil.copytree(fresh_client, client)
-    edit(client)
+    edit_file(client)
     assert generate.differences(client, fresh_client) == [EDITED]
 
 
-# --- the build
+# The build.
 
 
-def test_committed_client_is_what_the_document_gives(fresh_client: Path) -> None:
-    """The committed client is the document's, byte for byte."""
+def test_committed_client_is_a_fresh_build(fresh_client: Path) -> None:
+    """The committed client equals a fresh build from the document, byte for byte."""
     assert generate.files(generate.CLIENT) == generate.files(fresh_client)
 
 
-def test_settings_are_known_to_the_generator() -> None:
-    """Every setting is one that the generator has; it passes over a misspelt one in silence."""
+def test_generator_knows_every_setting() -> None:
+    """Every setting exists in the generator, which silently ignores a misspelt one."""
     settings = YAML(typ="safe").load(generate.SETTINGS.read_text("utf-8"))
     assert settings
     assert not settings.keys() - ConfigFile.model_fields.keys()
@@ -162,8 +163,8 @@ quote-style = "single"
 """
 
 
-def ruff_above(home: Path, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put a configuration of ruff above the target, and into the user's own folder."""
+def with_ruff_configurations(home: Path, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put a configuration of ruff above the target, and in the user's own folder."""
     (home / "ruff.toml").write_text(HOSTILE_RUFF, "utf-8")
     (target.parent / ".ruff.toml").write_text(HOSTILE_RUFF, "utf-8")
     (home / "ruff").mkdir()
@@ -171,15 +172,15 @@ def ruff_above(home: Path, target: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("XDG_CONFIG_HOME", str(home))
 
 
-def environment(home: Path, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Set variables that the tools and the interpreter listen to."""
+def with_variables(home: Path, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set environment variables that the tools and the interpreter read."""
     del target
     config = home / "elsewhere.toml"
     config.write_text(HOSTILE_RUFF, "utf-8")
     for name, value in {
         "RUFF_CONFIG": str(config),
-        "RUFF_OUTPUT_FORMAT": "of no known kind",
-        "RUFF_OUTPUT_FILE": str(home / "swallowed"),
+        "RUFF_OUTPUT_FORMAT": "unknown-format",
+        "RUFF_OUTPUT_FILE": str(home / "ruff-output"),
         "PYTHONHASHSEED": "4242",
         "PYTHONIOENCODING": "ascii",
         "PYTHONUTF8": "0",
@@ -190,8 +191,8 @@ def environment(home: Path, target: Path, monkeypatch: pytest.MonkeyPatch) -> No
         monkeypatch.setenv(name, value)
 
 
-def shadows(home: Path, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stand elsewhere, among modules that bear the names of the tools and of the standard library."""
+def with_shadowing_modules(home: Path, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run in a folder with modules that have the names of the tools and of the standard library."""
     for folder in (home, target.parent):
         for name in ("ruff", "openapi_python_client", "types", "json"):
             (folder / f"{name}.py").write_text("raise SystemExit('the wrong module')\n", "utf-8")
@@ -199,8 +200,8 @@ def shadows(home: Path, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(home)
 
 
-def ignore_files(home: Path, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lie in a folder whose owner has told git and other tools to pass over everything."""
+def with_ignore_files(home: Path, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put the target in a folder in which git and other tools ignore everything."""
     del target, monkeypatch
     (home / ".git").mkdir()
     for name in (".gitignore", ".ignore"):
@@ -208,31 +209,31 @@ def ignore_files(home: Path, target: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.parametrize(
-    "surround",
+    "configure",
     [
-        ruff_above,
-        environment,
-        shadows,
-        ignore_files,
+        with_ruff_configurations,
+        with_variables,
+        with_shadowing_modules,
+        with_ignore_files,
     ],
 )
-def test_build_heeds_nothing_of_the_users(
-    surround: Callable[[Path, Path, pytest.MonkeyPatch], None],
+def test_build_ignores_the_users_configuration(
+    configure: Callable[[Path, Path, pytest.MonkeyPatch], None],
     tmp_path: Path,
     fresh_client: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """No configuration, variable or folder of the user's changes a byte of the client."""
+    """No configuration, variable or folder of the user changes a byte of the client."""
     target = tmp_path / "work" / generate.CLIENT.name
     target.parent.mkdir()
-    surround(tmp_path, target, monkeypatch)
+    configure(tmp_path, target, monkeypatch)
     generate.build(target)
     assert generate.differences(target, fresh_client) == []
 
 
-def test_field_of_the_document_arrives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A field and a limit added to the document are in the next client: its model, its wire form and its facts."""
-    document = plain_document()
+def test_change_of_the_document_is_generated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new field and a new limit of the document are in the next client: in its model, its JSON and its facts."""
+    document = load_document()
     schemas = document["components"]["schemas"]
     schemas["OrderRef"]["properties"]["receiveWindow"] = {
         "type": "integer",
@@ -241,80 +242,77 @@ def test_field_of_the_document_arrives(tmp_path: Path, monkeypatch: pytest.Monke
     }
     schemas["BatchCancelOrdersRequest"]["properties"]["orderList"]["maxItems"] = 60
     write_document(tmp_path, monkeypatch, json.dumps(document))  # JSON is YAML
-    generate.build(tmp_path / "regrown_client")
+    generate.build(tmp_path / "changed_client")
 
     monkeypatch.syspath_prepend(tmp_path)
-    models = importlib.import_module("regrown_client.models")
-    operations = importlib.import_module("regrown_client.operations")
+    models = importlib.import_module("changed_client.models")
+    operations = importlib.import_module("changed_client.operations")
     order = models.OrderRef(order_id="1", receive_window=5000)
     assert order.to_dict() == {"orderId": "1", "receiveWindow": 5000}
     assert models.OrderRef.from_dict({"receiveWindow": 7}).receive_window == 7
     assert operations.BATCH_CANCEL_ORDERS.max_items == {"orderList": 60}
 
 
-# --- the command
+# The command.
 
 
-def test_check_is_content_with_the_committed_client(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    """`--check` answers 0 and complains of nothing where nothing differs."""
+def test_check_succeeds_without_differences(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    """`--check` exits with 0 and prints nothing if the committed client is up to date."""
     assert run_main(monkeypatch, "--check") == 0
     assert capfd.readouterr().err == ""
 
 
-@HAND
-def test_check_names_a_hand_edit(
-    ready: Path,
+@each_change
+def test_check_names_the_difference(
+    quickly_built_client: Path,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
     change: Change,
     line: str,
 ) -> None:
-    """`--check` answers 1, names the file from the root on, says what to do, and changes nothing."""
-    change(ready)
-    before = generate.files(ready)
+    """`--check` exits with 1, names the file with its folder, says what to do, and changes nothing."""
+    change(quickly_built_client)
+    before = generate.files(quickly_built_client)
     assert run_main(monkeypatch, "--check") == 1
-    complaint = capfd.readouterr().err
-    assert complaint.startswith(f"generated/{ready.name}/{line}\n")
-    assert "make generate" in complaint
-    assert generate.files(ready) == before
+    errors = capfd.readouterr().err
+    assert errors.startswith(f"generated/{quickly_built_client.name}/{line}\n")
+    assert "make generate" in errors
+    assert generate.files(quickly_built_client) == before
 
 
-def test_generate_starts_from_nothing(ready: Path, fresh_client: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without `--check` the client becomes what the document gives: edits undone, stale files gone."""
-    for change in (edit, remove, leave):
-        change(ready)
-    assert run_main(monkeypatch) == 0
-    assert generate.differences(ready, fresh_client) == []
-
-
-def test_generate_makes_a_client_where_there_is_none(
-    ready: Path, fresh_client: Path, monkeypatch: pytest.MonkeyPatch
+def test_generate_replaces_the_client(
+    quickly_built_client: Path, fresh_client: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A client that is not there yet is no obstacle."""
-    shutil.rmtree(ready)
+    """Without `--check`, the client becomes a fresh build: edits are undone, and added files are removed."""
+    for change in CHANGES:
+        change(quickly_built_client)
     assert run_main(monkeypatch) == 0
-    assert generate.differences(ready, fresh_client) == []
+    assert generate.differences(quickly_built_client, fresh_client) == []
 
 
-BROKEN = pytest.mark.parametrize(
+def test_generate_creates_a_client(
+    quickly_built_client: Path, fresh_client: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client is created if there is none."""
+    shutil.rmtree(quickly_built_client)
+    assert run_main(monkeypatch) == 0
+    assert generate.differences(quickly_built_client, fresh_client) == []
+
+
+@pytest.mark.parametrize(
     ("old", "new", "hint"),
     [
-        pytest.param("x-rate-limit:", "x-rate-limits:", "x-rate-limit", id="a fact missing"),
-        pytest.param("scope: UID", "scope: uid", "scope", id="a scope misspelt"),
-        pytest.param("paths:", "paths: [", "YAML", id="no YAML"),
-        pytest.param("info:", "x-info:", "info", id="no OpenAPI"),
-        pytest.param("schemas/OrderRef", "schemas/Gone", "Gone", id="a dead reference"),
+        pytest.param("x-rate-limit:", "x-rate-limits:", "x-rate-limit", id="missing fact"),
+        pytest.param("scope: UID", "scope: uid", "scope", id="misspelt scope"),
+        pytest.param("paths:", "paths: [", "YAML", id="invalid YAML"),
+        pytest.param("info:", "x-info:", "info", id="invalid OpenAPI"),
+        pytest.param("schemas/OrderRef", "schemas/Gone", "Gone", id="dead reference"),
     ],
 )
-
-
-@BROKEN
 @pytest.mark.parametrize("arguments", [(), ("--check",)], ids=["generate", "check"])
-def test_broken_document_is_told_plainly(
+def test_broken_document_is_reported(
     *,
-    house: Path,
+    committed_client: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
@@ -323,16 +321,14 @@ def test_broken_document_is_told_plainly(
     hint: str,
     arguments: tuple[str, ...],
 ) -> None:
-    """A broken document: status 1, the document and the trouble named, no traceback, the client as it was."""
+    """For a broken document, the status is 1, the error is named without a traceback, and the client is unchanged."""
     text = generate.DOCUMENT.read_text("utf-8")
     assert old in text
     document = write_document(tmp_path, monkeypatch, text.replace(old, new, 1))
-    before = generate.files(house)
-
+    before = generate.files(committed_client)
     assert run_main(monkeypatch, *arguments) == 1
-
-    told = capfd.readouterr()
-    assert hint in told.out + told.err
-    assert "Traceback" not in told.out + told.err
-    assert document.name in told.err
-    assert generate.files(house) == before
+    output = capfd.readouterr()
+    assert hint in output.out + output.err
+    assert "Traceback" not in output.out + output.err
+    assert document.name in output.err
+    assert generate.files(committed_client) == before

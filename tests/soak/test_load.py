@@ -1,15 +1,14 @@
 """
-Ten thousand orders and fifty callers for an hour: the budget is kept and used, everybody has a share, memory is flat.
+Fifty callers cancel orders for an hour: the rate limit is kept and used, every caller has a share, memory stays flat.
 
-The hour is emulated. `make test` plays a minute of it with five hundred orders, in which memory tells nothing, least of
-all beside what counts the branches; `make soak` the whole.
+The hour is virtual. `make test` simulates one minute with five hundred orders and does not measure memory, because a
+minute shows nothing; `make soak` simulates an hour with ten thousand orders.
 """
 
 from __future__ import annotations
 
 import asyncio
 import gc
-import os
 import tracemalloc
 from bisect import bisect_left
 from collections import Counter
@@ -19,128 +18,154 @@ from typing import Final
 
 import pytest
 from attrs import define, evolve, field
-from soak.road import Road
-from soak.stage import Stage, staged
+from example_counts import SOAK_EXAMPLES
+from simulation import Simulation, patch_library
 
-from bitget_spot import Status, cancel_orders
+from bitget_spot import Report, Status, cancel_orders
 from bitget_spot.rate_limit import MemoryStore
 from bitget_spot.sandbox import Sandbox
 from bitget_spot.sandbox.faults import Faults
 from bitget_spot_api.models import OrderRef
 from bitget_spot_api.operations import BATCH_CANCEL_ORDERS
 
-WHOLE: Final = bool(os.environ.get("SOAK_EXAMPLES"))
-SECONDS: Final = 3_600.0 if WHOLE else 60.0
-ORDERS: Final = 10_000 if WHOLE else 500
+from .emulated_network import EmulatedNetwork
+
+IS_SOAK: Final = SOAK_EXAMPLES > 0
+DURATION: Final = 3_600.0 if IS_SOAK else 60.0
+"""Seconds of virtual time."""
+ORDERS: Final = 10_000 if IS_SOAK else 500
 CALLERS: Final = 50
-BATCH: Final = 20 if WHOLE else 5
-LOOK: Final = 60.0 if WHOLE else 5.0
-"""Every so many seconds the ledger is looked at, and forgotten."""
-GROWTH: Final = 100_000
-"""Bytes by which the least memory may have grown from the second third of the time to the last."""
+BATCH_SIZE: Final = 20 if IS_SOAK else 5
+MEASURING_INTERVAL: Final = 60.0 if IS_SOAK else 5.0
+"""Virtual seconds after which the ledger is evaluated and cleared."""
+MAX_GROWTH: Final = 100_000
+"""Bytes by which the smallest memory use may grow from the second third of the time to the last."""
 LIMIT: Final = BATCH_CANCEL_ORDERS.rate_limit.requests
 PERIOD: Final = BATCH_CANCEL_ORDERS.rate_limit.period_seconds
 
 
 @define
-class Load:
-    """One exchange, one budget, and fifty callers."""
+class LoadTest:
+    """
+    One exchange, one budget and fifty callers.
 
-    stage: Stage
+    Attributes:
+        simulation: The virtual time.
+        sandbox: The exchange.
+        store: The budget of all callers.
+        network: The network of all callers.
+        ends_at: When the callers stop.
+        cancelled: How many orders each caller has cancelled.
+        worst_window: The largest number of batch cancels in one period.
+        arrived: How many batch cancels have arrived.
+        memory_sizes: The memory in use at each measurement, in bytes.
+
+    """
+
+    simulation: Simulation
     sandbox: Sandbox
-    slots: MemoryStore
-    road: Road
+    store: MemoryStore
+    network: EmulatedNetwork
     ends_at: float
-    share: Counter[int] = field(factory=Counter)
-    """How many orders each caller has had cancelled."""
-    worst: int = 0
+    cancelled: Counter[int] = field(factory=Counter)
+    worst_window: int = 0
     arrived: int = 0
-    sizes: list[int] = field(factory=list)
-    _last: list[float] = field(factory=list)
+    memory_sizes: list[int] = field(factory=list)
+    _last_arrivals: list[float] = field(factory=list)
 
-    def look(self) -> None:
-        """Look at the ledger and at the memory, from time to time."""
-        moments = [arrival.at for arrival in self.sandbox.arrivals]
-        self.arrived += len(moments)
-        together = self._last + moments
-        for place, moment in enumerate(together):
-            self.worst = max(self.worst, bisect_left(together, moment + PERIOD) - place)
-        self._last = [moment for moment in together if moment > self.stage.now - 2 * PERIOD]
+    def measure(self) -> None:
+        """Evaluate the ledger and the memory, now and from time to time."""
+        arrivals = [arrival.at for arrival in self.sandbox.arrivals]
+        self.arrived += len(arrivals)
+        times = self._last_arrivals + arrivals
+        for index, time in enumerate(times):
+            self.worst_window = max(self.worst_window, bisect_left(times, time + PERIOD) - index)
+        self._last_arrivals = [time for time in times if time > self.simulation.now - 2 * PERIOD]
         self.sandbox.reset_ledger()
-        self.road.trips.clear()
+        self.network.requests.clear()
         if tracemalloc.is_tracing():
             gc.collect()
-            self.sizes.append(tracemalloc.get_traced_memory()[0])
-        if self.stage.now < self.ends_at:
-            self.stage.at(LOOK, self.look)
+            self.memory_sizes.append(tracemalloc.get_traced_memory()[0])
+        if self.simulation.now < self.ends_at:
+            self.simulation.call_later(MEASURING_INTERVAL, self.measure)
 
-    def mine(self, number: int) -> list[OrderRef]:
-        """Open a caller's orders, again if it has cancelled them, and name them."""
-        self.sandbox._carry_out_cancels()
-        ids = list(self.sandbox._orders)[number::CALLERS]
+    def reopened_orders(self, caller: int) -> list[OrderRef]:
+        """Open the orders of one caller again, and return them."""
+        book = self.sandbox.book
+        book._execute_cancels()
+        ids = list(book._orders)[caller::CALLERS]
         for order_id in ids:
-            self.sandbox._orders[order_id] = evolve(self.sandbox._orders[order_id], status="live")
+            book._orders[order_id] = evolve(book._orders[order_id], status="live")
         return [OrderRef(order_id=order_id) for order_id in ids]
 
-    def in_thread(self, number: int) -> None:
-        """Cancel over and over."""
-        client = self.road.client(self.sandbox.credentials, rate_limit_store=self.slots)
-        while self.stage.now < self.ends_at:
-            report = cancel_orders.sync(client=client, orders=self.mine(number), batch_size=BATCH)
-            self.share[number] += report.counts[Status.ACCEPTED]
-            assert report.counts[Status.ACCEPTED] == len(report), report
+    def cancel_in_thread(self, caller: int) -> None:
+        """Cancel a caller's orders over and over in this thread."""
+        client = self.network.connect(self.sandbox.credentials, rate_limit_store=self.store)
+        while self.simulation.now < self.ends_at:
+            orders = self.reopened_orders(caller)
+            self._count(caller, cancel_orders.sync(client=client, orders=orders, batch_size=BATCH_SIZE))
 
-    async def in_task(self, number: int) -> None:
-        """Cancel over and over."""
-        client = self.road.client(self.sandbox.credentials, rate_limit_store=self.slots)
-        while self.stage.now < self.ends_at:
-            report = await cancel_orders.asyncio(client=client, orders=self.mine(number), batch_size=BATCH)
-            self.share[number] += report.counts[Status.ACCEPTED]
-            assert report.counts[Status.ACCEPTED] == len(report), report
+    async def cancel_in_task(self, caller: int) -> None:
+        """Cancel a caller's orders over and over in this task."""
+        client = self.network.connect(self.sandbox.credentials, rate_limit_store=self.store)
+        while self.simulation.now < self.ends_at:
+            orders = self.reopened_orders(caller)
+            self._count(caller, await cancel_orders.asyncio(client=client, orders=orders, batch_size=BATCH_SIZE))
 
-    async def in_tasks(self, numbers: range) -> None:
-        """Let some cancel side by side in one loop."""
+    async def cancel_in_tasks(self, callers: range) -> None:
+        """Cancel the orders of several callers side by side in one event loop."""
         async with asyncio.TaskGroup() as group:
-            for number in numbers:
-                group.create_task(self.in_task(number))
+            for caller in callers:
+                group.create_task(self.cancel_in_task(caller))
+
+    def _count(self, caller: int, report: Report) -> None:
+        self.cancelled[caller] += report.counts[Status.ACCEPTED]
+        assert report.counts[Status.ACCEPTED] == len(report), report
 
 
 @pytest.fixture
-def load() -> Iterator[Load]:
-    """Set the scene."""
-    stage = Stage()
-    stage.turns_allowed = 100_000_000
-    sandbox = Sandbox(orders=ORDERS, clock=stage.right_calendar, timer=stage.clock)
-    road = Road(stage, sandbox, Faults(stage.random), 0.01, 0.002)
-    with staged(stage):
-        yield Load(stage, sandbox, MemoryStore(clock=stage.clock), road, stage.now + SECONDS)
+def load_test() -> Iterator[LoadTest]:
+    """A load test in a new simulation."""
+    simulation = Simulation()
+    simulation.max_switches = 100_000_000
+    sandbox = Sandbox(orders=ORDERS, clock=simulation.true_time, timer=simulation.monotonic)
+    network = EmulatedNetwork(simulation, sandbox, Faults(simulation.random), 0.01, 0.002)
+    with patch_library(simulation):
+        store = MemoryStore(clock=simulation.monotonic)
+        yield LoadTest(simulation, sandbox, store, network, simulation.now + DURATION)
+        simulation.check_idle()
 
 
-def test_fifty_callers(load: Load) -> None:
+def test_fifty_callers(load_test: LoadTest) -> None:
     """Fifty callers, threads and tasks, share one budget: kept in every second, used, fairly divided, memory flat."""
-    stage = load.stage
-    began = stage.now
-    if WHOLE:
+    simulation = load_test.simulation
+    started_at = simulation.now
+    if IS_SOAK:
         tracemalloc.start()
     try:
-        stage.at(LOOK, load.look)
-        players = [stage.spawn(load.in_thread, number) for number in range(0, CALLERS, 2)]
-        shares = (range(1, CALLERS // 2, 2), range(CALLERS // 2, CALLERS, 2))
-        players += [stage.spawn(stage.run, partial(load.in_tasks, numbers)) for numbers in shares]
-        stage.join(players)
-        load.look()
+        simulation.call_later(MEASURING_INTERVAL, load_test.measure)
+        threads = [simulation.spawn(partial(load_test.cancel_in_thread, caller)) for caller in range(0, CALLERS, 2)]
+        for callers in (range(1, CALLERS // 2, 2), range(CALLERS // 2, CALLERS, 2)):
+            tasks = partial(load_test.cancel_in_tasks, callers)
+            threads.append(simulation.spawn(partial(simulation.run, tasks)))
+        simulation.join(threads)
+        load_test.measure()
     finally:
         tracemalloc.stop()
-    assert not [player.came for player in players if player.came is not None]
-    assert load.worst == LIMIT
-    took = stage.now - began
-    assert load.arrived >= 0.97 * LIMIT * took, f"{load.arrived} requests in {took:.0f} s"
-    assert len(load.share) == CALLERS
-    mean = sum(load.share.values()) / CALLERS
-    assert 0.5 * mean <= min(load.share.values()) <= max(load.share.values()) <= 1.5 * mean, load.share
-    if WHOLE:
-        # What is in flight at a look comes and goes; what is held for ever does not go.
-        third = (len(load.sizes) - 2) // 3
-        first, last = min(load.sizes[third : 2 * third]), min(load.sizes[2 * third : 3 * third])
-        assert last - first < GROWTH, load.sizes
-        print(f"{load.arrived} requests in {took:.0f} s, at the least {first} bytes, later {last}")
+    assert not [thread.error for thread in threads if thread.error is not None]
+    assert load_test.worst_window == LIMIT
+    duration = simulation.now - started_at
+    assert load_test.arrived >= 0.97 * LIMIT * duration, f"{load_test.arrived} requests in {duration:.0f} s"
+    assert len(load_test.cancelled) == CALLERS
+    mean = sum(load_test.cancelled.values()) / CALLERS
+    smallest = min(load_test.cancelled.values())
+    largest = max(load_test.cancelled.values())
+    assert 0.5 * mean <= smallest <= largest <= 1.5 * mean, load_test.cancelled
+    if IS_SOAK:
+        # The minimum over a third of the time leaves out what is in flight at some measurements only.
+        sizes = load_test.memory_sizes
+        third = (len(sizes) - 2) // 3
+        earlier = min(sizes[third : 2 * third])
+        later = min(sizes[2 * third : 3 * third])
+        assert later - earlier < MAX_GROWTH, sizes
+        print(f"{load_test.arrived} requests in {duration:.0f} s; {earlier} bytes, later {later}")

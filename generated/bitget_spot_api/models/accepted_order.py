@@ -19,7 +19,7 @@ class AcceptedOrder:
     order_id: None | str | Unset = UNSET
     """ The exchange's id of the order. """
     client_oid: None | str | Unset = UNSET
-    """ The id the client gave the order; null or empty where there is none. """
+    """ The id that the client gave the order; null or empty if there is none. """
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     __repr__ = model_repr

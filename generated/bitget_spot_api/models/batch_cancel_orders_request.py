@@ -21,10 +21,10 @@ class BatchCancelOrdersRequest:
     """A batch of orders to cancel, all addressed by the same kind of identifier."""
 
     order_list: list[OrderRef]
-    """ The orders to cancel, 1 to 50 of them, each once. """
+    """ The orders to cancel, 1 to 50, each once. """
     symbol: str | Unset = UNSET
-    """ Trading pair of every order in single mode; ignored in multiple mode. A single-mode batch may leave it out.
-    """
+    """ Trading pair of every order in single mode; ignored in multiple mode. A batch in single mode may leave it
+    out. """
     batch_mode: BatchMode | Unset = UNSET
     """ Whether a batch cancels orders of one trading pair or of several. """
 

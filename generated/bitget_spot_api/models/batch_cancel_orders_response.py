@@ -18,16 +18,16 @@ T = TypeVar("T", bound="BatchCancelOrdersResponse")
 
 @_attrs_define(repr=False)
 class BatchCancelOrdersResponse:
-    """The exchange's answer to a batch cancel."""
+    """The response to a batch cancel."""
 
     code: str | Unset = UNSET
     """ `00000` on success. """
     msg: None | str | Unset = UNSET
-    """ Text for a person, in the language of the request's `locale`; never compare it. """
+    """ A message in the language of the request's `locale`; compare the code, not the message. """
     request_time: int | None | str | Unset = UNSET
     """ The exchange's clock, in milliseconds since the epoch. """
     data: BatchCancelOrdersResult | None | Unset = UNSET
-    """ What became of the orders. """
+    """ The outcomes of the orders. """
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     __repr__ = model_repr

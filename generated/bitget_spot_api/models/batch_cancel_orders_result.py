@@ -19,10 +19,10 @@ T = TypeVar("T", bound="BatchCancelOrdersResult")
 
 @_attrs_define(repr=False)
 class BatchCancelOrdersResult:
-    """What became of the orders of a batch. Match rows by id: neither order nor completeness is promised."""
+    """The outcomes of the orders of a batch. Match rows by id: neither order nor completeness is guaranteed."""
 
     success_list: list[AcceptedOrder] | None | Unset = UNSET
-    """ Orders whose cancel the exchange has received; not yet cancelled, and they can still fill. """
+    """ Orders whose cancel the exchange has received; they are not yet cancelled, and can still fill. """
     failure_list: list[FailedOrder] | None | Unset = UNSET
     """ Orders that will not be cancelled, each with the reason. """
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)

@@ -14,16 +14,16 @@ T = TypeVar("T", bound="ErrorResponse")
 
 @_attrs_define(repr=False)
 class ErrorResponse:
-    """A refusal of the whole request."""
+    """An error response to the whole request."""
 
     code: str | Unset = UNSET
     """ Why the request was refused; see `x-error-codes`. """
     msg: None | str | Unset = UNSET
-    """ Text for a person, in the language of the request's `locale`; never compare it. """
+    """ A message in the language of the request's `locale`; compare the code, not the message. """
     request_time: int | None | str | Unset = UNSET
     """ The exchange's clock, in milliseconds since the epoch; a 429 may lack it. """
     data: Any | Unset = UNSET
-    """ Null, or missing. """
+    """ Null or missing. """
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     __repr__ = model_repr

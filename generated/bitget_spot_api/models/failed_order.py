@@ -19,11 +19,11 @@ class FailedOrder:
     order_id: None | str | Unset = UNSET
     """ The exchange's id of the order. """
     client_oid: None | str | Unset = UNSET
-    """ The id the client gave the order; null or empty where there is none. """
+    """ The id that the client gave the order; null or empty if there is none. """
     error_msg: None | str | Unset = UNSET
-    """ The reason, as text for a person. """
+    """ The reason, as a message. """
     error_code: None | str | Unset = UNSET
-    """ The reason, as a code; missing in some answers. """
+    """ The reason, as a code; missing in some responses. """
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     __repr__ = model_repr

@@ -14,8 +14,8 @@ T = TypeVar("T", bound="Order")
 
 @_attrs_define(repr=False)
 class Order:
-    """An order as the exchange tells of it. Not every question is answered with every field: `x-only-on-page-of` names the
-    operations whose pages show it.
+    """An order as the exchange shows it. Not every operation returns every field: `x-only-on-page-of` names the operations
+    whose pages have it.
 
     """
 
@@ -26,11 +26,11 @@ class Order:
     order_id: None | str | Unset = UNSET
     """ The exchange's id of the order, a decimal number of about 19 digits as text. """
     client_oid: None | str | Unset = UNSET
-    """ The id the client gave the order; the exchange makes one up where the client gave none. """
+    """ The id that the client gave the order; the exchange generates one if the client gave none. """
     price: None | str | Unset = UNSET
     """ The order's limit price; 0 for a market order. """
     size: None | str | Unset = UNSET
-    """ How much was ordered: in the base coin, for a market buy in the quote coin. """
+    """ The size of the order: in the base coin, for a market buy in the quote coin. """
     order_type: None | str | Unset = UNSET
     """ `limit` or `market`. """
     side: None | str | Unset = UNSET
@@ -38,27 +38,27 @@ class Order:
     status: None | str | Unset = UNSET
     """ `live`, `partially_filled`, `filled` or `cancelled`; `new`, `init` and `canceled` have been seen too. """
     price_avg: None | str | Unset = UNSET
-    """ The average price of what has filled; the list of open orders calls it the order's price. """
+    """ The average price of what was filled; in the list of open orders the price of the order. """
     base_price: None | str | Unset = UNSET
-    """ The price of what has filled, as the list of open orders tells it. """
+    """ The price of what was filled, in the list of open orders. """
     base_volume: None | str | Unset = UNSET
-    """ How much has filled, in the base coin. """
+    """ How much was filled, in the base coin. """
     quote_volume: None | str | Unset = UNSET
-    """ How much has filled, in the quote coin. """
+    """ How much was filled, in the quote coin. """
     enter_point_source: None | str | Unset = UNSET
     """ Where the order came from: `API`, `WEB`, `APP`, `SYS`, `ANDROID` or `IOS`. """
     order_source: None | str | Unset = UNSET
-    """ What made the order: `normal`, `market`, or a copy-trading or strategy word. """
+    """ What created the order: `normal`, `market`, or a copy-trading or strategy value. """
     cancel_reason: None | str | Unset = UNSET
-    """ Why the order was cancelled: `normal_cancel`, `stp_cancel`; empty for one that was not. """
+    """ Why the order was cancelled: `normal_cancel`, `stp_cancel`; empty if it was not. """
     preset_take_profit_price: None | str | Unset = UNSET
-    """ The price that triggers taking profit. """
+    """ The price that triggers the take-profit. """
     execute_take_profit_price: None | str | Unset = UNSET
-    """ The price at which profit is then taken; empty means at the market. """
+    """ The limit price of the take-profit; empty for a market order. """
     preset_stop_loss_price: None | str | Unset = UNSET
-    """ The price that triggers the stop. """
+    """ The price that triggers the stop-loss. """
     execute_stop_loss_price: None | str | Unset = UNSET
-    """ The price at which the stop then sells; empty means at the market. """
+    """ The limit price of the stop-loss; empty for a market order. """
     tpsl_type: None | str | Unset = UNSET
     """ `normal`, or `tpsl` for an order that waits for its trigger. """
     trigger_price: None | str | Unset = UNSET
@@ -68,8 +68,8 @@ class Order:
     u_time: None | str | Unset = UNSET
     """ When the order last changed, in milliseconds since the epoch, as text. """
     fee_detail: None | str | Unset = UNSET
-    """ What the order cost in fees, as JSON inside this string; empty where nothing was paid. If it has `newFees`,
-    those count; an older order has only the entry under its coin. """
+    """ The fees of the order, as JSON inside this string; empty if nothing was paid. If it has `newFees`, those
+    apply; an older order has only the entry under its coin. """
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     __repr__ = model_repr

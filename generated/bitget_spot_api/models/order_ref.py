@@ -18,11 +18,11 @@ class OrderRef:
     symbol: str | Unset = UNSET
     """ Trading pair of this order; required in multiple mode, ignored in single mode. """
     order_id: str | Unset = UNSET
-    """ The exchange's id of the order, a decimal number of about 19 digits as text: it exceeds what a floating-
-    point number can hold. Either this or `clientOid` is needed. """
+    """ The exchange's id of the order, a decimal number of about 19 digits as text: it is larger than a floating-
+    point number can represent exactly. Either this or `clientOid` is needed. """
     client_oid: str | Unset = UNSET
-    """ The id you gave the order, unique among your open orders only. Addresses the order if `orderId` is left out;
-    beside an `orderId` it is a label. """
+    """ The id that you gave the order, unique among your open orders only. It addresses the order if `orderId` is
+    left out; next to an `orderId` it is a label. """
 
     __repr__ = model_repr
 

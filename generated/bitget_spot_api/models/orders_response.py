@@ -18,12 +18,12 @@ T = TypeVar("T", bound="OrdersResponse")
 
 @_attrs_define(repr=False)
 class OrdersResponse:
-    """The exchange's answer to a question for orders."""
+    """The response to a request for orders."""
 
     code: str | Unset = UNSET
     """ `00000` on success. """
     msg: None | str | Unset = UNSET
-    """ Text for a person, in the language of the request's `locale`; never compare it. """
+    """ A message in the language of the request's `locale`; compare the code, not the message. """
     request_time: int | None | str | Unset = UNSET
     """ The exchange's clock, in milliseconds since the epoch. """
     data: list[Order] | None | Unset = UNSET

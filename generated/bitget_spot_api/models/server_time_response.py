@@ -18,16 +18,16 @@ T = TypeVar("T", bound="ServerTimeResponse")
 
 @_attrs_define(repr=False)
 class ServerTimeResponse:
-    """The exchange's answer to the question for its clock."""
+    """The response to a request for the exchange's clock."""
 
     code: str | Unset = UNSET
     """ `00000` on success. """
     msg: None | str | Unset = UNSET
-    """ Text for a person, in the language of the request's `locale`; never compare it. """
+    """ A message in the language of the request's `locale`; compare the code, not the message. """
     request_time: int | None | str | Unset = UNSET
     """ The exchange's clock, in milliseconds since the epoch. """
     data: None | ServerTime | Unset = UNSET
-    """ The clock. """
+    """ The exchange's clock. """
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     __repr__ = model_repr

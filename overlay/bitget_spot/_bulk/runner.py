@@ -149,15 +149,19 @@ class BatchRunner:
                 for call in (yield workers.wait()):
                     self.record(call)
         except GeneratorExit:
-            raise
+            raise  # the event loop has ended, so nothing can be awaited
         except BaseException:
             self.scope.stop()
-            while workers.running:
-                for call in (yield workers.wait()):
-                    self.record(call)
+            yield from self._drain(workers)
             raise
         finally:
             workers.close()
+
+    def _drain(self, workers: Workers) -> EffectGenerator[None]:
+        """Wait for the batches in flight, and record them."""
+        while workers.running:
+            for call in (yield workers.wait()):
+                self.record(call)
 
     def next_calls(self, in_flight: int) -> Iterator[BatchCall]:
         """Yield the batches to start now."""

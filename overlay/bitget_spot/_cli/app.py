@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import signal
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from enum import StrEnum
 from importlib.metadata import version
@@ -20,7 +20,7 @@ from bitget_spot._cli.advice import Exit, Terminated
 from bitget_spot._cli.check import check_all
 from bitget_spot._cli.orders import BadInputError, collect, plan
 from bitget_spot._cli.output import Output, is_tty
-from bitget_spot.client import connect, demo_from_env
+from bitget_spot.client import DEFAULT_MAX_RETRIES, connect, demo_from_env
 from bitget_spot.credentials import Credentials
 from bitget_spot.rate_limit import RedisStore, SQLiteStore
 from bitget_spot_api import Client
@@ -122,9 +122,7 @@ def cancel(
         if dry_run:
             output.plan(len(collected.orders), requests)
             return
-        settings = ClientSettings(
-            base_url, demo=demo, store=rate_limit_store, requests_per_second=requests_per_second
-        )
+        settings = ClientSettings(base_url, demo=demo, store=rate_limit_store, requests_per_second=requests_per_second)
         with settings.client() as client, output.progress(len(collected.orders)) as on_progress, valid_input():
             report = cancel_orders.sync(
                 client=client,
@@ -173,7 +171,7 @@ def check(*, as_json: Json = False, demo: Demo = False, base_url: BaseUrl = SERV
     """Check key, passphrase, clock, account and environment; reads only."""
     output = Output(as_json=as_json)
     with exit_on_error(output):
-        settings = ClientSettings(base_url, demo=demo, retries={"max_retries": CHECK_RETRIES})
+        settings = ClientSettings(base_url, demo=demo, max_retries=CHECK_RETRIES)
         with settings.client() as client:
             results, status = check_all(client, settings.account())
         output.checks(results)
@@ -271,8 +269,7 @@ class ClientSettings:
     demo: bool
     store: str = "memory"
     requests_per_second: float | None = None
-    retries: Mapping[str, int] = {}
-    """The argument `max_retries`, if it is not the default."""
+    max_retries: int = DEFAULT_MAX_RETRIES
 
     @contextmanager
     def client(self) -> Iterator[Client]:
@@ -292,7 +289,7 @@ class ClientSettings:
                     rate_limit_store=store,
                     requests_per_second=self.requests_per_second,
                     demo=self.demo or None,
-                    **self.retries,
+                    max_retries=self.max_retries,
                 )
             yield stack.enter_context(client)
 

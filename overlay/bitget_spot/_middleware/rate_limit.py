@@ -155,6 +155,6 @@ def is_counted(error: BaseException | None) -> bool:
 
 def is_rate_limited(error: BaseException | None) -> bool:
     """Return whether the exchange, or the network in front of it, refused because of too many requests."""
-    if isinstance(error, InvalidResponseError):
-        return error.http_status == HTTPStatus.TOO_MANY_REQUESTS
+    if isinstance(error, ApiError | InvalidResponseError) and error.http_status == HTTPStatus.TOO_MANY_REQUESTS:
+        return True
     return isinstance(error, RateLimitedError)

@@ -60,10 +60,10 @@ class SendTransport(Transport):
             response = transport.handle_request(request)
             try:
                 response.read()
+            except httpx.DecodingError as error:
+                raise _undecodable(response) from error
             finally:
                 response.close()
-        except httpx.DecodingError as error:
-            raise _undecodable(response) from error
         except NOT_SENT_ERRORS:
             attempt.failed_before_sending = True
             raise
@@ -87,10 +87,10 @@ class SendTransport(Transport):
             response = await transport.handle_async_request(request)
             try:
                 await response.aread()
+            except httpx.DecodingError as error:
+                raise _undecodable(response) from error
             finally:
                 await response.aclose()
-        except httpx.DecodingError as error:
-            raise _undecodable(response) from error
         except NOT_SENT_ERRORS:
             attempt.failed_before_sending = True
             raise

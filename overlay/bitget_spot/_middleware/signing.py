@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import base64
 import hmac
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
@@ -84,7 +84,7 @@ class SigningMiddleware(Middleware):
         body = yield from read_body(request)
         now = self._clock.local_time()
         context_of(request).attempt.signed_at = now
-        with without_signed_frames():
+        with WithoutSignedFrames():
             response: httpx.Response = yield self._signed(request, body, now)
         return response
 
@@ -125,25 +125,22 @@ def canonical_query(url: httpx.URL) -> tuple[httpx.URL, str]:
     return url.copy_with(query=urlencode(pairs, quote_via=quote).encode()), query
 
 
-@contextmanager
-def without_signed_frames() -> Iterator[None]:
+class WithoutSignedFrames:
     """
-    Cut the frames of the layers below out of an exception's traceback.
+    A context manager that cuts the frames of the layers below out of an exception's traceback.
 
     Their locals hold the signed headers, and error trackers format tracebacks with their locals.
     """
-    try:
-        yield
-    except BaseException as caught:  # noqa: BLE001 - raised again below
-        error = caught
-    else:
-        return
-    error.__cause__ = error.__context__ = None
-    error.__suppress_context__ = False
-    try:
-        raise error.with_traceback(None)
-    finally:
-        del error  # its traceback refers to this frame: a reference cycle otherwise
+
+    def __enter__(self) -> None:
+        self._callers_exception = sys.exception()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        # Not with contextlib: it would restore the traceback.
+        if error is not None:
+            error.__traceback__ = error.__cause__ = None
+            error.__context__ = self._callers_exception
+            error.__suppress_context__ = False
 
 
 def origin_of(url: httpx.URL) -> tuple[str, str, int | None]:

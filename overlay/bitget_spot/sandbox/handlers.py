@@ -289,7 +289,7 @@ def _order_items(document: object) -> list[_OrderItem]:
     if not isinstance(document, dict):
         raise RefusedError(MALFORMED)
     mode = document.get("batchMode")
-    if mode is not None and mode not in BATCH_MODE_VALUES:
+    if mode is not None and mode not in tuple(BATCH_MODE_VALUES):  # a set would not accept every JSON value
         raise RefusedError(INVALID)
     symbol = _optional_text(document, "symbol")
     orders = document.get("orderList")

@@ -62,8 +62,8 @@ def sync_detailed(
 ) -> Response[ErrorResponse | ServerTimeResponse]:
     """Read the exchange's clock.
 
-     Answers the exchange's clock. It needs no key and changes nothing, so it also serves to open a
-    connection ahead of need.
+     Returns the exchange's clock. It needs no key and changes nothing, so it can also be used to open a
+    connection ahead of time.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -88,8 +88,8 @@ def sync(
 ) -> ErrorResponse | ServerTimeResponse | None:
     """Read the exchange's clock.
 
-     Answers the exchange's clock. It needs no key and changes nothing, so it also serves to open a
-    connection ahead of need.
+     Returns the exchange's clock. It needs no key and changes nothing, so it can also be used to open a
+    connection ahead of time.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -110,8 +110,8 @@ async def asyncio_detailed(
 ) -> Response[ErrorResponse | ServerTimeResponse]:
     """Read the exchange's clock.
 
-     Answers the exchange's clock. It needs no key and changes nothing, so it also serves to open a
-    connection ahead of need.
+     Returns the exchange's clock. It needs no key and changes nothing, so it can also be used to open a
+    connection ahead of time.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -134,8 +134,8 @@ async def asyncio(
 ) -> ErrorResponse | ServerTimeResponse | None:
     """Read the exchange's clock.
 
-     Answers the exchange's clock. It needs no key and changes nothing, so it also serves to open a
-    connection ahead of need.
+     Returns the exchange's clock. It needs no key and changes nothing, so it can also be used to open a
+    connection ahead of time.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.

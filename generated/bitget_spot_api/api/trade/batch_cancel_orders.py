@@ -76,17 +76,17 @@ def sync_detailed(
      Asks the exchange to cancel up to 50 orders, of one trading pair (`batchMode: single`, the default)
     or of several (`batchMode: multiple`).
 
-    Identifiers: address every order of a batch in the same way. Either every order carries an
-    `orderId`, and a `clientOid` beside it is only a label; or no order carries an `orderId` and every
-    one carries a `clientOid`. In a batch that mixes the two, the orders that carry only a `clientOid`
-    are not cancelled.
+    Identifiers: address every order of a batch in the same way. Either every order has an `orderId`,
+    and a `clientOid` next to it is only a label; or no order has an `orderId` and every order has a
+    `clientOid`. In a batch that mixes the two, the orders that have only a `clientOid` are not
+    cancelled.
 
-    Symbols: in single mode the request's `symbol` holds and the orders' own are ignored; in multiple
-    mode every order needs its own `symbol` and the request's is ignored.
+    Symbols: in single mode the request's `symbol` applies and those of the orders are ignored; in
+    multiple mode every order needs its own `symbol` and the request's is ignored.
 
-    The answer sorts the orders into two lists, in no promised order and not promised to be complete.
+    The response sorts the orders into two lists, whose order and completeness are not guaranteed.
     `successList` means that the exchange has received the cancel, not that the order is cancelled: the
-    cancel runs asynchronously, and the order can still fill.
+    cancel is executed asynchronously, and the order can still fill.
 
     Args:
         body (BatchCancelOrdersRequest): A batch of orders to cancel, all addressed by the same
@@ -121,17 +121,17 @@ def sync(
      Asks the exchange to cancel up to 50 orders, of one trading pair (`batchMode: single`, the default)
     or of several (`batchMode: multiple`).
 
-    Identifiers: address every order of a batch in the same way. Either every order carries an
-    `orderId`, and a `clientOid` beside it is only a label; or no order carries an `orderId` and every
-    one carries a `clientOid`. In a batch that mixes the two, the orders that carry only a `clientOid`
-    are not cancelled.
+    Identifiers: address every order of a batch in the same way. Either every order has an `orderId`,
+    and a `clientOid` next to it is only a label; or no order has an `orderId` and every order has a
+    `clientOid`. In a batch that mixes the two, the orders that have only a `clientOid` are not
+    cancelled.
 
-    Symbols: in single mode the request's `symbol` holds and the orders' own are ignored; in multiple
-    mode every order needs its own `symbol` and the request's is ignored.
+    Symbols: in single mode the request's `symbol` applies and those of the orders are ignored; in
+    multiple mode every order needs its own `symbol` and the request's is ignored.
 
-    The answer sorts the orders into two lists, in no promised order and not promised to be complete.
+    The response sorts the orders into two lists, whose order and completeness are not guaranteed.
     `successList` means that the exchange has received the cancel, not that the order is cancelled: the
-    cancel runs asynchronously, and the order can still fill.
+    cancel is executed asynchronously, and the order can still fill.
 
     Args:
         body (BatchCancelOrdersRequest): A batch of orders to cancel, all addressed by the same
@@ -161,17 +161,17 @@ async def asyncio_detailed(
      Asks the exchange to cancel up to 50 orders, of one trading pair (`batchMode: single`, the default)
     or of several (`batchMode: multiple`).
 
-    Identifiers: address every order of a batch in the same way. Either every order carries an
-    `orderId`, and a `clientOid` beside it is only a label; or no order carries an `orderId` and every
-    one carries a `clientOid`. In a batch that mixes the two, the orders that carry only a `clientOid`
-    are not cancelled.
+    Identifiers: address every order of a batch in the same way. Either every order has an `orderId`,
+    and a `clientOid` next to it is only a label; or no order has an `orderId` and every order has a
+    `clientOid`. In a batch that mixes the two, the orders that have only a `clientOid` are not
+    cancelled.
 
-    Symbols: in single mode the request's `symbol` holds and the orders' own are ignored; in multiple
-    mode every order needs its own `symbol` and the request's is ignored.
+    Symbols: in single mode the request's `symbol` applies and those of the orders are ignored; in
+    multiple mode every order needs its own `symbol` and the request's is ignored.
 
-    The answer sorts the orders into two lists, in no promised order and not promised to be complete.
+    The response sorts the orders into two lists, whose order and completeness are not guaranteed.
     `successList` means that the exchange has received the cancel, not that the order is cancelled: the
-    cancel runs asynchronously, and the order can still fill.
+    cancel is executed asynchronously, and the order can still fill.
 
     Args:
         body (BatchCancelOrdersRequest): A batch of orders to cancel, all addressed by the same
@@ -204,17 +204,17 @@ async def asyncio(
      Asks the exchange to cancel up to 50 orders, of one trading pair (`batchMode: single`, the default)
     or of several (`batchMode: multiple`).
 
-    Identifiers: address every order of a batch in the same way. Either every order carries an
-    `orderId`, and a `clientOid` beside it is only a label; or no order carries an `orderId` and every
-    one carries a `clientOid`. In a batch that mixes the two, the orders that carry only a `clientOid`
-    are not cancelled.
+    Identifiers: address every order of a batch in the same way. Either every order has an `orderId`,
+    and a `clientOid` next to it is only a label; or no order has an `orderId` and every order has a
+    `clientOid`. In a batch that mixes the two, the orders that have only a `clientOid` are not
+    cancelled.
 
-    Symbols: in single mode the request's `symbol` holds and the orders' own are ignored; in multiple
-    mode every order needs its own `symbol` and the request's is ignored.
+    Symbols: in single mode the request's `symbol` applies and those of the orders are ignored; in
+    multiple mode every order needs its own `symbol` and the request's is ignored.
 
-    The answer sorts the orders into two lists, in no promised order and not promised to be complete.
+    The response sorts the orders into two lists, whose order and completeness are not guaranteed.
     `successList` means that the exchange has received the cancel, not that the order is cancelled: the
-    cancel runs asynchronously, and the order can still fill.
+    cancel is executed asynchronously, and the order can still fill.
 
     Args:
         body (BatchCancelOrdersRequest): A batch of orders to cancel, all addressed by the same

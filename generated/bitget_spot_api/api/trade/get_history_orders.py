@@ -110,9 +110,9 @@ def sync_detailed(
 ) -> Response[ErrorResponse | OrdersResponse]:
     """List the finished orders of the last 90 days, a page of up to 100.
 
-     Answers the orders that are filled or cancelled, newest first, 90 days back. For the next page, pass
-    the `orderId` of the last row as `idLessThan`; the list has ended when a page is shorter than
-    `limit`. On a managed sub-account `startTime` may not lie before the day it was bound.
+     Returns the orders that are filled or cancelled, newest first, 90 days back. For the next page, pass
+    the `orderId` of the last row as `idLessThan`; a page shorter than `limit` is the last one. On a
+    managed sub-account, `startTime` must not be before the day on which it was bound.
 
     Args:
         symbol (str | Unset):  Example: BTCUSDT.
@@ -121,8 +121,8 @@ def sync_detailed(
         id_less_than (str | Unset):  Example: 1234567890123456789.
         limit (int | Unset):  Example: 100.
         order_id (str | Unset):  Example: 1234567890123456789.
-        tpsl_type (TpslType | Unset): Ordinary orders (`normal`, what the exchange takes if it is
-            left out), or orders that wait for a trigger price (`tpsl`). Example: normal.
+        tpsl_type (TpslType | Unset): Ordinary orders (`normal`, the default of the exchange), or
+            orders that wait for a trigger price (`tpsl`). Example: normal.
         request_time (int | Unset):  Example: 1695808949356.
         receive_window (int | Unset):  Example: 5000.
 
@@ -168,9 +168,9 @@ def sync(
 ) -> ErrorResponse | OrdersResponse | None:
     """List the finished orders of the last 90 days, a page of up to 100.
 
-     Answers the orders that are filled or cancelled, newest first, 90 days back. For the next page, pass
-    the `orderId` of the last row as `idLessThan`; the list has ended when a page is shorter than
-    `limit`. On a managed sub-account `startTime` may not lie before the day it was bound.
+     Returns the orders that are filled or cancelled, newest first, 90 days back. For the next page, pass
+    the `orderId` of the last row as `idLessThan`; a page shorter than `limit` is the last one. On a
+    managed sub-account, `startTime` must not be before the day on which it was bound.
 
     Args:
         symbol (str | Unset):  Example: BTCUSDT.
@@ -179,8 +179,8 @@ def sync(
         id_less_than (str | Unset):  Example: 1234567890123456789.
         limit (int | Unset):  Example: 100.
         order_id (str | Unset):  Example: 1234567890123456789.
-        tpsl_type (TpslType | Unset): Ordinary orders (`normal`, what the exchange takes if it is
-            left out), or orders that wait for a trigger price (`tpsl`). Example: normal.
+        tpsl_type (TpslType | Unset): Ordinary orders (`normal`, the default of the exchange), or
+            orders that wait for a trigger price (`tpsl`). Example: normal.
         request_time (int | Unset):  Example: 1695808949356.
         receive_window (int | Unset):  Example: 5000.
 
@@ -221,9 +221,9 @@ async def asyncio_detailed(
 ) -> Response[ErrorResponse | OrdersResponse]:
     """List the finished orders of the last 90 days, a page of up to 100.
 
-     Answers the orders that are filled or cancelled, newest first, 90 days back. For the next page, pass
-    the `orderId` of the last row as `idLessThan`; the list has ended when a page is shorter than
-    `limit`. On a managed sub-account `startTime` may not lie before the day it was bound.
+     Returns the orders that are filled or cancelled, newest first, 90 days back. For the next page, pass
+    the `orderId` of the last row as `idLessThan`; a page shorter than `limit` is the last one. On a
+    managed sub-account, `startTime` must not be before the day on which it was bound.
 
     Args:
         symbol (str | Unset):  Example: BTCUSDT.
@@ -232,8 +232,8 @@ async def asyncio_detailed(
         id_less_than (str | Unset):  Example: 1234567890123456789.
         limit (int | Unset):  Example: 100.
         order_id (str | Unset):  Example: 1234567890123456789.
-        tpsl_type (TpslType | Unset): Ordinary orders (`normal`, what the exchange takes if it is
-            left out), or orders that wait for a trigger price (`tpsl`). Example: normal.
+        tpsl_type (TpslType | Unset): Ordinary orders (`normal`, the default of the exchange), or
+            orders that wait for a trigger price (`tpsl`). Example: normal.
         request_time (int | Unset):  Example: 1695808949356.
         receive_window (int | Unset):  Example: 5000.
 
@@ -277,9 +277,9 @@ async def asyncio(
 ) -> ErrorResponse | OrdersResponse | None:
     """List the finished orders of the last 90 days, a page of up to 100.
 
-     Answers the orders that are filled or cancelled, newest first, 90 days back. For the next page, pass
-    the `orderId` of the last row as `idLessThan`; the list has ended when a page is shorter than
-    `limit`. On a managed sub-account `startTime` may not lie before the day it was bound.
+     Returns the orders that are filled or cancelled, newest first, 90 days back. For the next page, pass
+    the `orderId` of the last row as `idLessThan`; a page shorter than `limit` is the last one. On a
+    managed sub-account, `startTime` must not be before the day on which it was bound.
 
     Args:
         symbol (str | Unset):  Example: BTCUSDT.
@@ -288,8 +288,8 @@ async def asyncio(
         id_less_than (str | Unset):  Example: 1234567890123456789.
         limit (int | Unset):  Example: 100.
         order_id (str | Unset):  Example: 1234567890123456789.
-        tpsl_type (TpslType | Unset): Ordinary orders (`normal`, what the exchange takes if it is
-            left out), or orders that wait for a trigger price (`tpsl`). Example: normal.
+        tpsl_type (TpslType | Unset): Ordinary orders (`normal`, the default of the exchange), or
+            orders that wait for a trigger price (`tpsl`). Example: normal.
         request_time (int | Unset):  Example: 1695808949356.
         receive_window (int | Unset):  Example: 5000.
 

@@ -85,8 +85,8 @@ def sync_detailed(
 ) -> Response[ErrorResponse | OrdersResponse]:
     """Look up one order.
 
-     Answers the order with this `orderId` or this `clientOid`; one of the two is needed. An order that
-    the exchange does not know is an empty list, not a refusal.
+     Returns the order with this `orderId` or this `clientOid`; one of the two is needed. For an order
+    that the exchange does not know it returns an empty list, not an error.
 
     Args:
         order_id (str | Unset):  Example: 1234567890123456789.
@@ -126,8 +126,8 @@ def sync(
 ) -> ErrorResponse | OrdersResponse | None:
     """Look up one order.
 
-     Answers the order with this `orderId` or this `clientOid`; one of the two is needed. An order that
-    the exchange does not know is an empty list, not a refusal.
+     Returns the order with this `orderId` or this `clientOid`; one of the two is needed. For an order
+    that the exchange does not know it returns an empty list, not an error.
 
     Args:
         order_id (str | Unset):  Example: 1234567890123456789.
@@ -162,8 +162,8 @@ async def asyncio_detailed(
 ) -> Response[ErrorResponse | OrdersResponse]:
     """Look up one order.
 
-     Answers the order with this `orderId` or this `clientOid`; one of the two is needed. An order that
-    the exchange does not know is an empty list, not a refusal.
+     Returns the order with this `orderId` or this `clientOid`; one of the two is needed. For an order
+    that the exchange does not know it returns an empty list, not an error.
 
     Args:
         order_id (str | Unset):  Example: 1234567890123456789.
@@ -201,8 +201,8 @@ async def asyncio(
 ) -> ErrorResponse | OrdersResponse | None:
     """Look up one order.
 
-     Answers the order with this `orderId` or this `clientOid`; one of the two is needed. An order that
-    the exchange does not know is an empty list, not a refusal.
+     Returns the order with this `orderId` or this `clientOid`; one of the two is needed. For an order
+    that the exchange does not know it returns an empty list, not an error.
 
     Args:
         order_id (str | Unset):  Example: 1234567890123456789.

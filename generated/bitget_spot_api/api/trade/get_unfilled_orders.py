@@ -110,8 +110,8 @@ def sync_detailed(
 ) -> Response[ErrorResponse | OrdersResponse]:
     """List the open orders, a page of up to 100.
 
-     Answers the orders that can still fill, newest first. For the next page, pass the `orderId` of the
-    last row as `idLessThan`; the list has ended when a page is shorter than `limit`.
+     Returns the orders that can still fill, newest first. For the next page, pass the `orderId` of the
+    last row as `idLessThan`; a page shorter than `limit` is the last one.
 
     Args:
         symbol (str | Unset):  Example: BTCUSDT.
@@ -120,8 +120,8 @@ def sync_detailed(
         id_less_than (str | Unset):  Example: 1234567890123456789.
         limit (int | Unset):  Example: 100.
         order_id (str | Unset):  Example: 1234567890123456789.
-        tpsl_type (TpslType | Unset): Ordinary orders (`normal`, what the exchange takes if it is
-            left out), or orders that wait for a trigger price (`tpsl`). Example: normal.
+        tpsl_type (TpslType | Unset): Ordinary orders (`normal`, the default of the exchange), or
+            orders that wait for a trigger price (`tpsl`). Example: normal.
         request_time (int | Unset):  Example: 1695808949356.
         receive_window (int | Unset):  Example: 5000.
 
@@ -167,8 +167,8 @@ def sync(
 ) -> ErrorResponse | OrdersResponse | None:
     """List the open orders, a page of up to 100.
 
-     Answers the orders that can still fill, newest first. For the next page, pass the `orderId` of the
-    last row as `idLessThan`; the list has ended when a page is shorter than `limit`.
+     Returns the orders that can still fill, newest first. For the next page, pass the `orderId` of the
+    last row as `idLessThan`; a page shorter than `limit` is the last one.
 
     Args:
         symbol (str | Unset):  Example: BTCUSDT.
@@ -177,8 +177,8 @@ def sync(
         id_less_than (str | Unset):  Example: 1234567890123456789.
         limit (int | Unset):  Example: 100.
         order_id (str | Unset):  Example: 1234567890123456789.
-        tpsl_type (TpslType | Unset): Ordinary orders (`normal`, what the exchange takes if it is
-            left out), or orders that wait for a trigger price (`tpsl`). Example: normal.
+        tpsl_type (TpslType | Unset): Ordinary orders (`normal`, the default of the exchange), or
+            orders that wait for a trigger price (`tpsl`). Example: normal.
         request_time (int | Unset):  Example: 1695808949356.
         receive_window (int | Unset):  Example: 5000.
 
@@ -219,8 +219,8 @@ async def asyncio_detailed(
 ) -> Response[ErrorResponse | OrdersResponse]:
     """List the open orders, a page of up to 100.
 
-     Answers the orders that can still fill, newest first. For the next page, pass the `orderId` of the
-    last row as `idLessThan`; the list has ended when a page is shorter than `limit`.
+     Returns the orders that can still fill, newest first. For the next page, pass the `orderId` of the
+    last row as `idLessThan`; a page shorter than `limit` is the last one.
 
     Args:
         symbol (str | Unset):  Example: BTCUSDT.
@@ -229,8 +229,8 @@ async def asyncio_detailed(
         id_less_than (str | Unset):  Example: 1234567890123456789.
         limit (int | Unset):  Example: 100.
         order_id (str | Unset):  Example: 1234567890123456789.
-        tpsl_type (TpslType | Unset): Ordinary orders (`normal`, what the exchange takes if it is
-            left out), or orders that wait for a trigger price (`tpsl`). Example: normal.
+        tpsl_type (TpslType | Unset): Ordinary orders (`normal`, the default of the exchange), or
+            orders that wait for a trigger price (`tpsl`). Example: normal.
         request_time (int | Unset):  Example: 1695808949356.
         receive_window (int | Unset):  Example: 5000.
 
@@ -274,8 +274,8 @@ async def asyncio(
 ) -> ErrorResponse | OrdersResponse | None:
     """List the open orders, a page of up to 100.
 
-     Answers the orders that can still fill, newest first. For the next page, pass the `orderId` of the
-    last row as `idLessThan`; the list has ended when a page is shorter than `limit`.
+     Returns the orders that can still fill, newest first. For the next page, pass the `orderId` of the
+    last row as `idLessThan`; a page shorter than `limit` is the last one.
 
     Args:
         symbol (str | Unset):  Example: BTCUSDT.
@@ -284,8 +284,8 @@ async def asyncio(
         id_less_than (str | Unset):  Example: 1234567890123456789.
         limit (int | Unset):  Example: 100.
         order_id (str | Unset):  Example: 1234567890123456789.
-        tpsl_type (TpslType | Unset): Ordinary orders (`normal`, what the exchange takes if it is
-            left out), or orders that wait for a trigger price (`tpsl`). Example: normal.
+        tpsl_type (TpslType | Unset): Ordinary orders (`normal`, the default of the exchange), or
+            orders that wait for a trigger price (`tpsl`). Example: normal.
         request_time (int | Unset):  Example: 1695808949356.
         receive_window (int | Unset):  Example: 5000.
 

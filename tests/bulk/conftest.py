@@ -1,0 +1,52 @@
+"""Fixtures for bulk runs against a sandbox."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from sandboxes import HIGH_RATE, StartSandbox
+
+from bitget_spot._bulk import cancel_open_orders, confirmation
+from bitget_spot._middleware import retry
+from bitget_spot.rate_limit import policy
+from bitget_spot.sandbox import Sandbox
+
+
+@pytest.fixture
+def short_retry_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shorten the pauses before retries."""
+    monkeypatch.setattr(retry, "FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(retry, "MAX_PAUSE", 0.002)
+
+
+@pytest.fixture
+def short_rate_limit_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shorten the pauses after the exchange has refused too many requests."""
+    monkeypatch.setattr(policy, "MAX_PAUSE", 0.05)
+
+
+@pytest.fixture
+def short_confirmation_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shorten the first pause between two searches for orders that are still open."""
+    monkeypatch.setattr(confirmation, "FIRST_PAUSE", 0.02)
+    monkeypatch.setattr(cancel_open_orders, "FIRST_PAUSE", 0.02)
+
+
+@pytest.fixture
+def start_sandbox() -> Iterator[StartSandbox]:
+    """Return a function that starts a sandbox, by default without a rate limit; it is stopped after the test."""
+    with ExitStack() as started:
+
+        def start(**settings: Any) -> Sandbox:
+            return started.enter_context(Sandbox(**{"requests_per_second": HIGH_RATE} | settings))
+
+        yield start
+
+
+@pytest.fixture(params=["sync", "asyncio"])
+def mode(request: pytest.FixtureRequest) -> str:
+    """How a test calls an operation: in a thread or in a task."""
+    return str(request.param)

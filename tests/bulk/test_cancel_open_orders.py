@@ -1,0 +1,620 @@
+"""`cancel_open_orders` against a sandbox: no order stays open, and the report agrees with the exchange."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from random import Random
+from typing import Any, TypeAlias
+
+import pytest
+from reports import report_carried_by, status_counts
+from sandboxes import (
+    HIGH_RATES,
+    StartSandbox,
+    call,
+    call_in_task,
+    closed_order_ids,
+    connect_to,
+    count_requests,
+    open_orders,
+)
+from waiting import interrupt_when, run_when, wait_until
+
+from bitget_spot import (
+    AuthenticationError,
+    Confirmed,
+    Credentials,
+    DeadlineExceeded,
+    Outcome,
+    Report,
+    Status,
+    cancel_open_orders,
+)
+from bitget_spot._bulk import confirmation
+from bitget_spot._bulk.cancel_open_orders import OpenOrderCanceller, combined_outcome
+from bitget_spot._bulk.confirmation import OrderQueries
+from bitget_spot._middleware.context import CancelScope
+from bitget_spot.sandbox import Order, Sandbox
+from bitget_spot_api import Client
+from bitget_spot_api.models import OrderRef
+from bitget_spot_api.operations import BATCH_CANCEL_ORDERS, GET_UNFILLED_ORDERS
+
+pytestmark = pytest.mark.usefixtures("short_retry_pauses")
+
+CancelOpen: TypeAlias = Callable[..., Report]
+
+
+@pytest.fixture
+def cancel_open(mode: str) -> CancelOpen:
+    """Return a function that cancels the open orders from this thread, or from a task."""
+
+    def cancel_open(client: Client, **arguments: Any) -> Report:
+        report: Report = call(mode, cancel_open_orders, client, **arguments)
+        return report
+
+    return cancel_open
+
+
+def confirmed_by_id(report: Report) -> dict[str, Confirmed | None]:
+    """Return what has been confirmed for each order, by orderId; fail if an order is reported twice."""
+    confirmed = {str(outcome.order.order_id): outcome.confirmed for outcome in report}
+    assert len(confirmed) == len(report)
+    return confirmed
+
+
+def reported_ids(report: Report) -> set[str]:
+    """Return the ids of the orders in a report."""
+    return {str(outcome.order.order_id) for outcome in report}
+
+
+def state_at_exchange(order: Order) -> Confirmed:
+    """Return what the exchange's own records say about an order."""
+    if order.status == "cancelled":
+        return Confirmed.PARTLY_FILLED if float(order.base_volume) else Confirmed.CANCELLED
+    return Confirmed.FILLED if order.status == "filled" else Confirmed.LIVE
+
+
+def count_cancels(sandbox: Sandbox) -> int:
+    """Return how many batch cancels have arrived."""
+    return count_requests(sandbox, BATCH_CANCEL_ORDERS)
+
+
+def listings(sandbox: Sandbox, count: int) -> Callable[[], bool]:
+    """Return the condition that so many requests for open orders have arrived."""
+    return lambda: count_requests(sandbox, GET_UNFILLED_ORDERS) >= count
+
+
+def only_once(action: Callable[[], object]) -> Callable[[object], None]:
+    """Return a progress callback that runs an action when it is first called."""
+    pending = [action]
+
+    def on_progress(_: object) -> None:
+        if pending:
+            pending.pop()()
+
+    return on_progress
+
+
+def test_every_open_order_is_cancelled(start_sandbox: StartSandbox, cancel_open: CancelOpen) -> None:
+    """Every open order, on all pages, is cancelled and confirmed; a finished order is not in the report."""
+    sandbox = start_sandbox(orders=230)
+    filled = next(iter(sandbox.orders))
+    sandbox.fill(filled)
+    report = cancel_open(connect_to(sandbox))
+    assert open_orders(sandbox) == []
+    assert confirmed_by_id(report) == dict.fromkeys(set(sandbox.orders) - {filled}, Confirmed.CANCELLED)
+    assert report.counts[Status.ACCEPTED] == 229
+    assert {outcome.attempts for outcome in report} == {1}
+    assert count_cancels(sandbox) == 5
+
+
+def test_without_open_orders(start_sandbox: StartSandbox, cancel_open: CancelOpen) -> None:
+    """If no order is open, one listing is enough, and the report is empty."""
+    sandbox = start_sandbox(orders=0)
+    assert len(cancel_open(connect_to(sandbox))) == 0
+    assert [arrival.path for arrival in sandbox.arrivals] == [GET_UNFILLED_ORDERS.path]
+
+
+@pytest.mark.parametrize("symbols", [["BTCUSDT"], ("BTCUSDT", "ETHUSDT"), {"DOGEUSDT"}])
+def test_symbols(start_sandbox: StartSandbox, cancel_open: CancelOpen, symbols: Any) -> None:
+    """With `symbols`, only the orders of these trading pairs are cancelled and reported."""
+    sandbox = start_sandbox(orders=40)
+    report = cancel_open(connect_to(sandbox), symbols=symbols)
+    wanted = {order.order_id for order in sandbox.orders.values() if order.symbol in symbols}
+    assert confirmed_by_id(report) == dict.fromkeys(wanted, Confirmed.CANCELLED)
+    assert {order.order_id for order in open_orders(sandbox)} == set(sandbox.orders) - wanted
+
+
+@pytest.mark.parametrize("sides", [["buy"], ("sell",), {"buy", "sell"}])
+def test_sides(start_sandbox: StartSandbox, cancel_open: CancelOpen, sides: Any) -> None:
+    """With `sides`, only the orders of these sides are cancelled and reported."""
+    sandbox = start_sandbox(orders=40)
+    report = cancel_open(connect_to(sandbox), sides=sides)
+    wanted = {order.order_id for order in sandbox.orders.values() if order.side in sides}
+    assert confirmed_by_id(report) == dict.fromkeys(wanted, Confirmed.CANCELLED)
+    assert {order.order_id for order in open_orders(sandbox)} == set(sandbox.orders) - wanted
+
+
+def test_symbols_and_sides_together(start_sandbox: StartSandbox, cancel_open: CancelOpen) -> None:
+    """With both filters, only orders that pass both are cancelled."""
+    sandbox = start_sandbox(orders=40)
+    report = cancel_open(connect_to(sandbox), symbols=["ETHUSDT"], sides=["sell"])
+    wanted = set()
+    for order in sandbox.orders.values():
+        if order.symbol == "ETHUSDT" and order.side == "sell":
+            wanted.add(order.order_id)
+    assert wanted
+    assert confirmed_by_id(report) == dict.fromkeys(wanted, Confirmed.CANCELLED)
+
+
+@pytest.mark.parametrize("symbol", ["BTCUSDT", "btcusdt"])
+@pytest.mark.parametrize("make_iterable", [list, iter])
+def test_spellings_of_a_symbol(
+    start_sandbox: StartSandbox, cancel_open: CancelOpen, make_iterable: Callable[[list[str]], Any], symbol: str
+) -> None:
+    """`symbols` may be an iterator, and a pair in lower case is that pair."""
+    sandbox = start_sandbox(orders=8)
+    report = cancel_open(connect_to(sandbox), symbols=make_iterable([symbol]))
+    wanted = {order_id for order_id, order in sandbox.orders.items() if order.symbol == "BTCUSDT"}
+    assert closed_order_ids(sandbox) == wanted != set()
+    assert reported_ids(report) == wanted
+
+
+def test_a_symbol_that_is_given_twice(start_sandbox: StartSandbox, cancel_open: CancelOpen) -> None:
+    """A pair that is given twice is listed once in each round, so one rejection counts as one."""
+    sandbox = start_sandbox(orders=1)
+    sandbox.inject("code=45055", skip=1)
+    report = cancel_open(connect_to(sandbox), symbols=["BTCUSDT", "BTCUSDT"])
+    assert [(outcome.status, outcome.attempts) for outcome in report] == [(Status.ACCEPTED, 2)]
+
+
+def test_a_symbol_that_is_given_in_two_spellings(start_sandbox: StartSandbox, cancel_open: CancelOpen) -> None:
+    """A pair that is given in two spellings is listed once, and its orders are sent once."""
+    sandbox = start_sandbox(orders=8)
+    report = cancel_open(connect_to(sandbox), symbols=["BTCUSDT", " btcusdt "])
+    assert {outcome.attempts for outcome in report} == {1}
+    assert {sandbox.orders[order_id].symbol for order_id in reported_ids(report)} == {"BTCUSDT"}
+
+
+INVALID_FILTERS: list[tuple[dict[str, Any], str]] = [
+    ({"symbols": "BTCUSDT"}, "symbols: 'BTCUSDT' is not a list of texts"),
+    ({"sides": "buy"}, "sides: 'buy' is not a list of texts"),
+    ({"symbols": ""}, "symbols: '' is not a list of texts"),
+    ({"symbols": []}, r"symbols: \[\] is not a list of texts; give one, or leave it out for all"),
+    ({"symbols": ["BTCUSDT", " "]}, "is not a list of texts"),
+    ({"symbols": [None]}, "is not a list of texts"),
+    ({"sides": iter(())}, "leave it out for all"),
+    ({"sides": ["BUY"]}, "sides: 'BUY' is not a side; use buy or sell"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), INVALID_FILTERS)
+def test_invalid_filters(
+    start_sandbox: StartSandbox, cancel_open: CancelOpen, arguments: dict[str, Any], message: str
+) -> None:
+    """A text instead of a list, an empty list, and an invalid side are refused before anything is sent."""
+    sandbox = start_sandbox(orders=4)
+    with pytest.raises(ValueError, match=message):
+        cancel_open(connect_to(sandbox), **arguments)
+    assert sandbox.arrivals == []
+
+
+def test_invalid_deadline(start_sandbox: StartSandbox, cancel_open: CancelOpen) -> None:
+    """A negative deadline is refused before anything is sent."""
+    sandbox = start_sandbox(orders=4)
+    with pytest.raises(ValueError, match="deadline"):
+        cancel_open(connect_to(sandbox), deadline=-1)
+    assert sandbox.arrivals == []
+
+
+def test_a_plain_generated_client(cancel_open: CancelOpen) -> None:
+    """A client that neither signs nor limits is a TypeError, and the message says what to use."""
+    with pytest.raises(TypeError, match=r"bitget_spot\.connect"):
+        cancel_open(Client(base_url="http://127.0.0.1:9"))
+
+
+@pytest.fixture
+def find(mode: str) -> Callable[..., set[str]]:
+    """Return a function that calls `find` in this thread, or `find_asyncio` in a task, and returns the ids."""
+
+    async def find_in_task(client: Client, **arguments: Any) -> set[str]:
+        async with client:
+            orders = await cancel_open_orders.find_asyncio(client=client, **arguments)
+        return {str(order.order_id) for order in orders}
+
+    def find(client: Client, **arguments: Any) -> set[str]:
+        if mode == "asyncio":
+            return asyncio.run(find_in_task(client, **arguments))
+        with client:
+            orders = cancel_open_orders.find(client=client, **arguments)
+        return {str(order.order_id) for order in orders}
+
+    return find
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        {},
+        {"symbols": ["BTCUSDT"]},
+        {"symbols": ["ethusdt", "BTCUSDT"]},
+        {"symbols": ["DOGEUSDT"]},
+        {"sides": ["sell"]},
+        {"symbols": ["ETHUSDT"], "sides": ["buy"]},
+    ],
+    ids=repr,
+)
+def test_find_lists_what_would_be_cancelled(
+    start_sandbox: StartSandbox,
+    cancel_open: CancelOpen,
+    find: Callable[..., set[str]],
+    filters: dict[str, list[str]],
+) -> None:
+    """`find` returns exactly the orders that are cancelled with the same filters, and sends no cancel."""
+    sandbox = start_sandbox(orders=230)
+    sandbox.fill(next(iter(sandbox.orders)))
+    found = find(connect_to(sandbox), **filters)
+    assert {arrival.path for arrival in sandbox.arrivals} == {GET_UNFILLED_ORDERS.path}
+    assert len(open_orders(sandbox)) == 229
+    report = cancel_open(connect_to(sandbox), **filters)
+    assert found == reported_ids(report)
+    assert len(open_orders(sandbox)) == 229 - len(found)
+
+
+@pytest.mark.parametrize(("arguments", "message"), INVALID_FILTERS)
+def test_find_refuses_invalid_filters(
+    start_sandbox: StartSandbox, find: Callable[..., set[str]], arguments: dict[str, Any], message: str
+) -> None:
+    """`find` refuses the same filters as `sync`, before anything is sent."""
+    sandbox = start_sandbox(orders=4)
+    with pytest.raises(ValueError, match=message):
+        find(connect_to(sandbox), **arguments)
+    assert sandbox.arrivals == []
+
+
+def test_find_with_wrong_credentials(start_sandbox: StartSandbox, find: Callable[..., set[str]]) -> None:
+    """`find` raises what keeps the orders from being listed."""
+    sandbox = start_sandbox(orders=2)
+    wrong = Credentials(sandbox.api_key, "wrong", sandbox.passphrase)
+    with pytest.raises(AuthenticationError):
+        find(connect_to(sandbox, wrong))
+
+
+def test_orders_that_are_opened_meanwhile(start_sandbox: StartSandbox, cancel_open: CancelOpen) -> None:
+    """Orders that are opened while others are being cancelled are found in the next round."""
+    sandbox = start_sandbox(orders=10)
+    report = cancel_open(connect_to(sandbox), on_progress=only_once(lambda: sandbox.open_orders(7)))
+    assert len(sandbox.orders) == 17
+    assert confirmed_by_id(report) == dict.fromkeys(sandbox.orders, Confirmed.CANCELLED)
+
+
+def test_orders_that_fill_before_the_cancel_is_executed(start_sandbox: StartSandbox, cancel_open: CancelOpen) -> None:
+    """An order that fills, wholly or partly, after its cancel was accepted is accepted and confirmed as filled."""
+    sandbox = start_sandbox(orders=5, cancel_delay=0.3)
+    filled, partly_filled, *others = sandbox.orders
+
+    def fill() -> None:
+        sandbox.fill(filled)
+        sandbox.fill(partly_filled, partially=True)
+
+    report = cancel_open(connect_to(sandbox), on_progress=only_once(fill))
+    assert confirmed_by_id(report) == {
+        filled: Confirmed.FILLED,
+        partly_filled: Confirmed.PARTLY_FILLED,
+        **dict.fromkeys(others, Confirmed.CANCELLED),
+    }
+    assert report.counts[Status.ACCEPTED] == 5
+
+
+def test_orders_that_fill_before_the_cancel_arrives(start_sandbox: StartSandbox, cancel_open: CancelOpen) -> None:
+    """An order that fills between the listing and the arrival of its cancel is gone, and confirmed as filled."""
+    sandbox = start_sandbox(orders=2)
+    filled, other = sandbox.orders
+    sandbox.inject("delay-before=0.3", skip=1)
+
+    def is_listed() -> bool:
+        return any(arrival.status for arrival in sandbox.arrivals)
+
+    with run_when(is_listed, lambda: sandbox.fill(filled)):
+        report = cancel_open(connect_to(sandbox))
+    assert confirmed_by_id(report) == {filled: Confirmed.FILLED, other: Confirmed.CANCELLED}
+    statuses = {outcome.order.order_id: outcome.status for outcome in report}
+    assert statuses == {filled: Status.GONE, other: Status.ACCEPTED}
+
+
+def test_on_progress(start_sandbox: StartSandbox, cancel_open: CancelOpen) -> None:
+    """`on_progress` receives the outcomes of each batch."""
+    sandbox = start_sandbox(orders=120)
+    received: list[Outcome] = []
+    cancel_open(connect_to(sandbox), on_progress=received.extend)
+    assert {str(outcome.order.order_id) for outcome in received} == set(sandbox.orders)
+    assert len(received) == 120
+
+
+def test_on_progress_that_raises(start_sandbox: StartSandbox, cancel_open: CancelOpen) -> None:
+    """If `on_progress` raises, the report also has the outcomes that it has not received."""
+    sandbox = start_sandbox(orders=300, latency=0.05)
+
+    def on_progress(_: object) -> None:
+        raise LookupError
+
+    with pytest.raises(LookupError) as caught:
+        cancel_open(connect_to(sandbox), on_progress=on_progress)
+    report = report_carried_by(caught.value)
+    accepted = {outcome.order.order_id for outcome in report.only(Status.ACCEPTED)}
+    assert accepted == closed_order_ids(sandbox) != set()
+
+
+def test_an_order_that_is_rejected_twice_is_left_alone(
+    start_sandbox: StartSandbox, cancel_open: CancelOpen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After two rejections an order is not sent again, and it is reported as rejected and live."""
+    monkeypatch.setattr(confirmation, "STALL_TIMEOUT", 0.1)
+    sandbox = start_sandbox(orders=2)
+    sandbox.inject("code=45055", skip=1)
+    sandbox.inject("code=45055", skip=1)
+    report = cancel_open(connect_to(sandbox))
+    assert confirmed_by_id(report) == dict.fromkeys(sandbox.orders, Confirmed.LIVE)
+    results = [(outcome.status, outcome.code, outcome.attempts) for outcome in report]
+    assert results == [(Status.REJECTED, "45055", 2)] * 2
+    assert count_cancels(sandbox) == 2
+
+
+def test_an_order_that_is_rejected_once_is_sent_again(start_sandbox: StartSandbox, cancel_open: CancelOpen) -> None:
+    """One rejection may be temporary: the order is cancelled in the next round."""
+    sandbox = start_sandbox(orders=2)
+    sandbox.inject("code=45055", skip=1)
+    report = cancel_open(connect_to(sandbox))
+    assert confirmed_by_id(report) == dict.fromkeys(sandbox.orders, Confirmed.CANCELLED)
+    results = [(outcome.status, outcome.code, outcome.attempts) for outcome in report]
+    assert results == [(Status.ACCEPTED, None, 2)] * 2
+
+
+def test_a_slow_cancel_is_not_sent_again_at_once(start_sandbox: StartSandbox, cancel_open: CancelOpen) -> None:
+    """The run waits for accepted cancels that are executed half a second later."""
+    sandbox = start_sandbox(orders=30, cancel_delay=0.5)
+    report = cancel_open(connect_to(sandbox))
+    assert confirmed_by_id(report) == dict.fromkeys(sandbox.orders, Confirmed.CANCELLED)
+    assert count_cancels(sandbox) == 1
+
+
+def test_a_cancel_that_takes_too_long_is_sent_again(
+    start_sandbox: StartSandbox, cancel_open: CancelOpen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cancel that is not executed in time is sent again; the order stays accepted, and all attempts are counted."""
+    monkeypatch.setattr(cancel_open_orders, "RESEND_INTERVAL", 0.1)
+    sandbox = start_sandbox(orders=3, cancel_delay=0.5)
+    report = cancel_open(connect_to(sandbox))
+    assert confirmed_by_id(report) == dict.fromkeys(sandbox.orders, Confirmed.CANCELLED)
+    assert report.counts[Status.ACCEPTED] == 3
+    assert count_cancels(sandbox) >= 2
+    assert {outcome.attempts for outcome in report} == {count_cancels(sandbox)}
+
+
+def test_an_accepted_order_stays_accepted(
+    start_sandbox: StartSandbox, cancel_open: CancelOpen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An accepted order is reported as accepted, even if its second cancel finds nothing."""
+    monkeypatch.setattr(cancel_open_orders, "RESEND_INTERVAL", 0)
+    sandbox = start_sandbox(orders=2, cancel_delay=0.2)
+    sandbox.inject("code=43001", skip=3)
+    report = cancel_open(connect_to(sandbox))
+    assert confirmed_by_id(report) == dict.fromkeys(sandbox.orders, Confirmed.CANCELLED)
+    assert report.counts[Status.ACCEPTED] == 2
+    cancels = [arrival for arrival in sandbox.arrivals if arrival.path == BATCH_CANCEL_ORDERS.path]
+    assert "43001" in {arrival.code for arrival in cancels}
+
+
+def test_an_unknown_outcome_is_sent_again(start_sandbox: StartSandbox, cancel_open: CancelOpen) -> None:
+    """If no response says what became of a cancel, the next listing decides: an order that is still open is resent."""
+    sandbox = start_sandbox(orders=2)
+    sandbox.inject("drop-before", skip=1)
+    report = cancel_open(connect_to(sandbox, max_retries=0))
+    assert confirmed_by_id(report) == dict.fromkeys(sandbox.orders, Confirmed.CANCELLED)
+    assert [(outcome.status, outcome.attempts) for outcome in report] == [(Status.ACCEPTED, 2)] * 2
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later", "expected"),
+    [
+        (Status.UNKNOWN, Status.NOT_SENT, Status.UNKNOWN),
+        (Status.REJECTED, Status.NOT_SENT, Status.REJECTED),
+        (Status.UNKNOWN, Status.REJECTED, Status.UNKNOWN),
+        (Status.UNKNOWN, Status.GONE, Status.GONE),
+        (Status.UNKNOWN, Status.ACCEPTED, Status.ACCEPTED),
+        (Status.REJECTED, Status.ACCEPTED, Status.ACCEPTED),
+        (Status.ACCEPTED, Status.GONE, Status.ACCEPTED),
+        (Status.ACCEPTED, Status.NOT_SENT, Status.ACCEPTED),
+        (Status.NOT_SENT, Status.REJECTED, Status.REJECTED),
+        (Status.GONE, Status.REJECTED, Status.UNKNOWN),
+        (Status.GONE, Status.UNKNOWN, Status.UNKNOWN),
+    ],
+)
+def test_combined_outcomes_of_two_rounds(earlier: Status, later: Status, expected: Status) -> None:
+    """A sent order is never reported as not sent, and a cancel that may have been executed never as rejected."""
+    order = OrderRef(symbol="BTCUSDT", order_id="1")
+    outcomes = [Outcome(order, status, attempts=int(status is not Status.NOT_SENT)) for status in (earlier, later)]
+    assert combined_outcome(*outcomes).status is expected
+
+    queries = OrderQueries(Client(base_url="http://localhost"), CancelScope())
+    canceller = OpenOrderCanceller(queries, symbols=[], sides=[], on_progress=None)
+    canceller.seen["1"] = Outcome(order, Status.NOT_SENT)
+    for outcome in outcomes:
+        canceller._record(outcome, 0.0)
+    (combined,) = canceller.report()
+    assert combined.status is expected
+    assert combined.attempts == outcomes[0].attempts + outcomes[1].attempts
+
+
+def test_a_deadline_between_batches(start_sandbox: StartSandbox, cancel_open: CancelOpen) -> None:
+    """If the deadline passes between two batches, the exception has what was accepted and what was not sent."""
+    sandbox = start_sandbox(orders=120)
+    client = connect_to(sandbox, requests_per_second={**HIGH_RATES, "batchCancelOrders": 1})
+    started_at = time.monotonic()
+    with pytest.raises(DeadlineExceeded) as caught:
+        cancel_open(client, deadline=0.4)
+    assert time.monotonic() - started_at < 0.9
+    report = report_carried_by(caught.value)
+    assert status_counts(report) == {Status.ACCEPTED: 50, Status.NOT_SENT: 70}
+    accepted = {str(outcome.order.order_id) for outcome in report.only(Status.ACCEPTED)}
+    assert set(sandbox.orders) - accepted == {order.order_id for order in open_orders(sandbox)}
+
+
+@pytest.mark.usefixtures("short_confirmation_pauses")
+@pytest.mark.parametrize(("deadline", "seen"), [(0, 0), (0.3, 2)])
+def test_a_deadline_between_listings(
+    start_sandbox: StartSandbox, cancel_open: CancelOpen, deadline: float, seen: int
+) -> None:
+    """If the deadline passes while the open orders are listed, the exception has every order that was seen."""
+    sandbox = start_sandbox(orders=2, cancel_delay=60)
+    with pytest.raises(DeadlineExceeded) as caught:
+        cancel_open(connect_to(sandbox), deadline=deadline)
+    report = report_carried_by(caught.value)
+    assert len(report) == report.counts[Status.ACCEPTED] == seen
+    assert count_cancels(sandbox) == seen / 2
+
+
+def test_wrong_credentials(start_sandbox: StartSandbox, cancel_open: CancelOpen) -> None:
+    """If the orders cannot even be listed, the report is empty and nothing is cancelled."""
+    sandbox = start_sandbox(orders=2)
+    wrong = Credentials(sandbox.api_key, "wrong", sandbox.passphrase)
+    with pytest.raises(AuthenticationError) as caught:
+        cancel_open(connect_to(sandbox, wrong))
+    assert confirmed_by_id(report_carried_by(caught.value)) == {}
+    assert len(sandbox.arrivals) == 1
+
+
+def test_credentials_that_are_refused_for_the_cancel(start_sandbox: StartSandbox, cancel_open: CancelOpen) -> None:
+    """If the key is refused for the cancel, the exception has the orders that were seen."""
+    sandbox = start_sandbox(orders=2)
+    sandbox.inject("code=40009", skip=1)
+    with pytest.raises(AuthenticationError) as caught:
+        cancel_open(connect_to(sandbox))
+    assert confirmed_by_id(report_carried_by(caught.value)) == dict.fromkeys(sandbox.orders)
+    assert len(open_orders(sandbox)) == 2
+
+
+def test_ctrl_c_while_waiting(start_sandbox: StartSandbox) -> None:
+    """Ctrl-C while the run waits for the cancels to be executed ends it, and the exception has what was accepted."""
+    sandbox = start_sandbox(orders=2, cancel_delay=60)
+    with (
+        connect_to(sandbox) as client,
+        pytest.raises(KeyboardInterrupt) as caught,
+        interrupt_when(listings(sandbox, 2)),
+    ):
+        cancel_open_orders.sync(client=client)
+    assert report_carried_by(caught.value).counts[Status.ACCEPTED] == 2
+
+
+def test_ctrl_c_during_the_confirmation(start_sandbox: StartSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C during the confirmation keeps what has been confirmed."""
+    sandbox = start_sandbox(orders=1)
+    monkeypatch.setattr(confirmation, "STALL_TIMEOUT", 60)
+    sandbox.inject("code=45055", skip=1)
+    sandbox.inject("code=45055", skip=1)
+    with (
+        connect_to(sandbox) as client,
+        pytest.raises(KeyboardInterrupt) as caught,
+        # Three listings until the order is left alone, one to confirm it; the fifth begins the next search.
+        interrupt_when(listings(sandbox, 5)),
+    ):
+        cancel_open_orders.sync(client=client)
+    assert confirmed_by_id(report_carried_by(caught.value)) == dict.fromkeys(sandbox.orders, Confirmed.LIVE)
+
+
+def test_cancelled_task(start_sandbox: StartSandbox) -> None:
+    """A task that is cancelled while the run waits ends, and its exception has what was accepted."""
+    sandbox = start_sandbox(orders=2, cancel_delay=60)
+
+    async def cancel_the_task() -> BaseException:
+        async with connect_to(sandbox) as client:
+            task = asyncio.create_task(cancel_open_orders.asyncio(client=client))
+            await wait_until(listings(sandbox, 2))
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError) as caught:
+                await task
+            return caught.value
+
+    assert report_carried_by(asyncio.run(cancel_the_task())).counts[Status.ACCEPTED] == 2
+
+
+def test_a_task_that_is_cancelled_twice(start_sandbox: StartSandbox) -> None:
+    """The first cancellation waits for the requests in flight; after the second they are unknown, never not sent."""
+    sandbox = start_sandbox(orders=2)
+    sandbox.inject("delay=3", skip=1)
+
+    async def cancel_the_task_twice() -> BaseException:
+        task = asyncio.create_task(call_in_task(cancel_open_orders, connect_to(sandbox)))
+        await wait_until(lambda: count_cancels(sandbox) == 1)
+        task.cancel()
+        done, _ = await asyncio.wait([task], timeout=0.02)
+        assert not done
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError) as caught:
+            await task
+        return caught.value
+
+    assert report_carried_by(asyncio.run(cancel_the_task_twice())).counts[Status.UNKNOWN] == 2
+
+
+class Market:
+    """Fills orders one after the other until the `with` statement ends, every third only partly."""
+
+    def __init__(self, sandbox: Sandbox, order_ids: list[str]) -> None:
+        self.sandbox = sandbox
+        self.order_ids = order_ids
+        self.ended = threading.Event()
+        self.thread = threading.Thread(target=self.trade)
+
+    def trade(self) -> None:
+        """Fill the orders, except those that are already finished."""
+        for number, order_id in enumerate(self.order_ids):
+            with suppress(ValueError):
+                self.sandbox.fill(order_id, partially=number % 3 == 0)
+            if self.ended.wait(0.01):
+                return
+
+    def __enter__(self) -> None:
+        self.thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.ended.set()
+        self.thread.join()
+
+
+@pytest.mark.parametrize(("mode", "orders"), [("sync", 600), ("asyncio", 200)])
+def test_everything_at_once(start_sandbox: StartSandbox, mode: str, orders: int) -> None:
+    """
+    Orders fill, new ones are opened, a connection drops and the exchange refuses two requests with 429, at the
+    documented limits. No order stays open, and the report agrees with the exchange's own records for every order.
+    """
+    sandbox = start_sandbox(orders=orders, requests_per_second=None, cancel_delay=0.2)
+    to_fill = Random(5).sample(list(sandbox.orders), orders // 4)  # noqa: S311 - which orders fill is no secret
+    sandbox.inject("drop-after", skip=orders // 100 + 2)
+    sandbox.inject("429", times=2, skip=2)
+    client = connect_to(sandbox, requests_per_second=None)
+    open_more = only_once(lambda: sandbox.open_orders(5))
+    started_at = time.monotonic()
+    with Market(sandbox, to_fill):
+        report = call(mode, cancel_open_orders, client, on_progress=open_more)
+    assert time.monotonic() - started_at < 30
+    assert open_orders(sandbox) == []
+    states = {order_id: state_at_exchange(order) for order_id, order in sandbox.orders.items()}
+    assert len(states) == orders + 5
+    confirmed = confirmed_by_id(report)
+    assert confirmed == {order_id: states[order_id] for order_id in confirmed}
+    # Orders that filled before the first listing are not in the report.
+    assert {states[order_id] for order_id in set(states) - set(confirmed)} <= {Confirmed.FILLED}
+    assert set(confirmed.values()) == {Confirmed.CANCELLED, Confirmed.FILLED, Confirmed.PARTLY_FILLED}
+    statuses = [arrival.status for arrival in sandbox.arrivals]
+    assert statuses.count(429) == 2
+    assert statuses.count(None) == 1
+
+
+def test_public_names() -> None:
+    """`dir` of the module shows its public functions only."""
+    assert dir(cancel_open_orders) == ["asyncio", "find", "find_asyncio", "sync"]

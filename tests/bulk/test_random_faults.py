@@ -1,0 +1,135 @@
+"""Any orders and any sequence of faults: no outcome is better or worse than what the exchange has done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from reports import status_counts
+from sandboxes import call, connect_to
+
+from bitget_spot import Report, Status, cancel_orders
+from bitget_spot._middleware import rate_limit, retry
+from bitget_spot.rate_limit import policy
+from bitget_spot.sandbox import FAULT_NAMES, Sandbox
+from bitget_spot_api.models import OrderRef
+
+HIGH_RATE: Final = 100_000
+"""Requests per second that all examples together do not reach."""
+FAULT_VALUES: Final = {
+    # The faults with a value, and values after which it is not obvious whether a retry helps.
+    "raw": ["raw=[]", "raw=", 'raw={"code":"00000","data":"x"}', 'raw={"code":"00000","data":{"successList":[null]}}'],
+    "code": ["code=45001", "code=40725", "code=40808", "code=40918", "code=43001"],
+    "code-after": ["code-after=45001", "code-after=40015"],
+}
+OMITTED: Final = ("delay", "delay-before", "clock-skew")
+GONE_FAULT: Final = "code=43001"
+"""A response that says that orders are gone although they are open."""
+
+
+def all_faults() -> list[str]:
+    """Return every fault, those with a value once for each of its values."""
+    faults = []
+    for name in FAULT_NAMES:
+        if name not in OMITTED:
+            faults += FAULT_VALUES.get(name, [name])
+    return sorted(faults)
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    """One sandbox for all examples; each opens orders of its own."""
+    with Sandbox(orders=0, requests_per_second=HIGH_RATE) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def very_short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shorten every pause and every time for which a permit stays occupied."""
+    monkeypatch.setattr(retry, "FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(retry, "MAX_PAUSE", 0.001)
+    monkeypatch.setattr(policy, "MAX_PAUSE", 0.02)
+    monkeypatch.setattr(policy, "IN_FLIGHT_GRACE", 0.02)
+    monkeypatch.setattr(rate_limit, "IN_FLIGHT_GRACE", 0.02)
+
+
+def make_ref(sandbox: Sandbox, order_id: str, way: int) -> OrderRef:
+    """Address an order in one of four ways."""
+    order = sandbox.orders[order_id]
+    if way == 0:
+        return OrderRef(order_id=order.order_id)
+    if way == 1:
+        return OrderRef(client_oid=order.client_oid)
+    if way == 2:
+        return OrderRef(order_id=order.order_id, symbol=order.symbol)
+    return OrderRef(client_oid=order.client_oid, symbol=order.symbol)
+
+
+def allowed_states(status: Status, faults: list[str]) -> set[str]:
+    """Return the states at the exchange that an order with this status may have."""
+    if status is Status.ACCEPTED:
+        return {"cancelled"}
+    if status is Status.GONE:
+        # A faked response is believed.
+        return {"cancelled", "filled", "live"} if GONE_FAULT in faults else {"cancelled", "filled"}
+    if status is Status.UNKNOWN:
+        return {"live", "filled", "cancelled"}
+    return {"live", "filled"}
+
+
+@pytest.mark.usefixtures("very_short_pauses")
+@settings(
+    max_examples=40,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(
+    ways=st.lists(st.integers(0, 3), min_size=1, max_size=30),
+    repeated=st.lists(st.integers(0, 10**6), max_size=5),
+    filled=st.sets(st.integers(0, 29)),
+    faults=st.lists(st.sampled_from(all_faults()), min_size=1, max_size=12),
+    as_refusal=st.booleans(),
+    batch_size=st.integers(3, 50),
+)
+def test_any_sequence_of_faults(  # noqa: PLR0917 - the values that Hypothesis draws
+    mode: str,
+    sandbox: Sandbox,
+    ways: list[int],
+    repeated: list[int],
+    filled: set[int],
+    faults: list[str],
+    as_refusal: bool,
+    batch_size: int,
+) -> None:
+    """
+    Every order has exactly one outcome, in the order of the input. An accepted order is cancelled at the exchange, a
+    rejected or unsent one is not, and one that is gone is not open.
+    """
+    count = len(ways)
+    sandbox.all_gone_as_refusal = as_refusal
+    order_ids = [order.order_id for order in sandbox.open_orders(count)]
+    indices = [*range(count), *(index % count for index in repeated)]
+    orders = [make_ref(sandbox, order_ids[index], ways[index]) for index in indices]
+    for index in filled & set(range(count)):
+        sandbox.fill(order_ids[index])
+    sandbox.clear_faults()
+    for fault in faults:
+        sandbox.inject(fault)
+
+    client = connect_to(sandbox, requests_per_second=HIGH_RATE, max_retries=2)
+    report: Report = call(mode, cancel_orders, client, orders=orders, batch_size=batch_size)
+
+    assert sum(status_counts(report).values()) == len(orders)
+    states = {order_id: order.status for order_id, order in sandbox.orders.items()}
+    for index, order, outcome in zip(indices, orders, report, strict=True):
+        assert outcome.order is order
+        state = states[order_ids[index]]
+        assert state in allowed_states(outcome.status, faults), (outcome, state)
+        if outcome.status is Status.NOT_SENT:
+            assert outcome.attempts == 0
+        first = report.outcomes[index]
+        assert (outcome.status, outcome.code, outcome.attempts) == (first.status, first.code, first.attempts)

@@ -1,0 +1,613 @@
+"""
+The sandbox follows the OpenAPI document: schemathesis generates requests from the document and sends them to a sandbox.
+
+It checks statuses, media types, headers and bodies, that valid requests are accepted and invalid ones refused, and it
+follows orders from one operation to the next. Before that, the document is made stricter (`strict_document`).
+`CONTRACT_EXAMPLES=2000` draws so many random requests to every operation.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from copy import deepcopy
+from typing import Any, Final, NoReturn, TypeAlias
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+import requests
+import schemathesis
+from attrs import frozen
+from example_counts import CONTRACT_EXAMPLES
+from hypothesis import HealthCheck, Phase, given, settings
+from jsonschema import Draft202012Validator
+from ruamel.yaml import YAML
+from schemathesis import GenerationMode
+from schemathesis.checks import negative_data_rejection, positive_data_acceptance
+from schemathesis.config import SchemathesisConfig
+from schemathesis.core.failures import FailureGroup
+
+import generate
+from bitget_spot._middleware.signing import hmac_signature, prehash
+from bitget_spot.sandbox import Sandbox, exchange, handlers
+from bitget_spot.sandbox.envelope import MALFORMED, UNKNOWN_OPERATION, RefusedError
+from bitget_spot.sandbox.handlers import Account, PendingRequest
+from bitget_spot.validation import validate_batch
+from bitget_spot_api.operations import (
+    BATCH_CANCEL_ORDERS,
+    GET_HISTORY_ORDERS,
+    GET_ORDER_INFO,
+    GET_SERVER_TIME,
+    GET_UNFILLED_ORDERS,
+    OPERATIONS,
+    REMAINING_CALLS_HEADER,
+    SUCCESS_CODE,
+    Operation,
+)
+
+Case: TypeAlias = schemathesis.Case[Any]
+JsonObject: TypeAlias = dict[str, Any]
+
+DOCUMENT: Final[JsonObject] = YAML(typ="safe").load(generate.DOCUMENT.read_text("utf-8"))
+CREDENTIAL_HEADERS: Final = ("ACCESS-KEY", "ACCESS-SIGN", "ACCESS-PASSPHRASE", "ACCESS-TIMESTAMP")
+SIGNED_OPERATIONS: Final = [operation for operation in OPERATIONS.values() if operation.signed]
+EXAMPLES: Final = CONTRACT_EXAMPLES or 40
+
+DISABLED_CHECKS: Final = {
+    "ignored_auth": "expects HTTP 401 or 403, but the exchange responds 400: see test_credentials_are_required",
+    "unsupported_method": "expects HTTP 405, but the exchange's status is not known: see check_unknown_method",
+    "object_level_authorization": "needs an operation that creates an order",
+    "ensure_resource_availability": "as above",
+    "use_after_free": "needs an operation with HTTP's DELETE: see test_orders_are_followed",
+    "allow_header_conformance": "is about the header Allow, which the exchange is not known to send",
+}
+"""The checks that do not apply, with the reason."""
+
+FIRST_ROW: Final = "$response.body#/data/0/"
+FIRST_ACCEPTED: Final = "$response.body#/data/successList/0/"
+LINKS: Final[Mapping[str, JsonObject]] = {
+    "getUnfilledOrders": {
+        "lookUp": {"operationId": "getOrderInfo", "parameters": {"orderId": f"{FIRST_ROW}orderId"}},
+        "lookUpByLabel": {"operationId": "getOrderInfo", "parameters": {"clientOid": f"{FIRST_ROW}clientOid"}},
+        "nextPage": {"operationId": "getUnfilledOrders", "parameters": {"idLessThan": f"{FIRST_ROW}orderId"}},
+        "cancel": {
+            "operationId": "batchCancelOrders",
+            "requestBody": {"orderList": [{"orderId": f"{FIRST_ROW}orderId"}, {"orderId": "1"}]},
+        },
+        "cancelByLabel": {
+            "operationId": "batchCancelOrders",
+            "requestBody": {
+                "batchMode": "multiple",
+                "orderList": [{"clientOid": f"{FIRST_ROW}clientOid", "symbol": f"{FIRST_ROW}symbol"}],
+            },
+        },
+    },
+    "batchCancelOrders": {
+        "lookUp": {"operationId": "getOrderInfo", "parameters": {"orderId": f"{FIRST_ACCEPTED}orderId"}},
+        "cancelAgain": {
+            "operationId": "batchCancelOrders",
+            "requestBody": {"orderList": [{"orderId": f"{FIRST_ACCEPTED}orderId"}]},
+        },
+        "isFinished": {"operationId": "getHistoryOrders", "parameters": {"limit": 100}},
+        "isNotOpen": {"operationId": "getUnfilledOrders", "parameters": {"limit": 100}},
+    },
+}
+"""The requests that use what a response contains."""
+
+
+def known_codes() -> set[str]:
+    """Return the codes of the document, and that of success."""
+    codes = {SUCCESS_CODE}
+    for error_codes in DOCUMENT["x-error-codes"].values():
+        codes.update(error_codes)
+    return codes
+
+
+CODES: Final = known_codes()
+
+
+def resolve(node: JsonObject, document: JsonObject = DOCUMENT) -> JsonObject:
+    """Follow a reference of the document; return any other node as it is."""
+    if "$ref" not in node:
+        return node
+    target: Any = document
+    for part in node["$ref"].split("/")[1:]:
+        target = target[part]
+    resolved: JsonObject = target
+    return resolved
+
+
+def strict_schema(schema: JsonObject, operation_id: str) -> JsonObject:
+    """Return the schema of a response that leaves nothing out, adds nothing, and contains no null."""
+    schema = resolve(schema)
+    if "oneOf" in schema:  # a value or null
+        return strict_schema(schema["oneOf"][0], operation_id)
+    json_type = schema.get("type", "null")
+    if not isinstance(json_type, str):
+        json_type = json_type[0]
+    if json_type == "array":
+        return {"type": json_type, "items": strict_schema(schema["items"], operation_id)}
+    if json_type != "object":
+        return {"type": json_type}
+    members = schema["properties"]
+    required = [
+        name for name, member in members.items() if operation_id in member.get("x-only-on-page-of", [operation_id])
+    ]
+    return {
+        "type": json_type,
+        "properties": {name: strict_schema(member, operation_id) for name, member in members.items()},
+        "required": required,
+        "additionalProperties": False,
+    }
+
+
+def strict_document() -> JsonObject:
+    """
+    Return the document with everything in it that the sandbox keeps to.
+
+    The document allows whatever the exchange has been seen to do: fields that are missing, null, new or of another type.
+    The sandbox does none of this without a fault. What the document says only in words or in extensions becomes a part
+    of it: the header of every response, and that an orderId is a decimal number.
+    """
+    document = deepcopy(DOCUMENT)
+    document["components"]["parameters"]["IdLessThan"]["schema"]["pattern"] = "^[0-9]+$"
+    for item in document["paths"].values():
+        (operation,) = item.values()
+        responses = operation["responses"]
+        for status, reference in list(responses.items()):
+            response = deepcopy(resolve(reference))
+            media = response["content"]["application/json"]
+            media["schema"] = strict_schema(media["schema"], operation["operationId"])
+            responses[status] = response
+        remaining_calls = {"required": True, "schema": {"type": "integer", "minimum": 0}}
+        responses["200"]["headers"] = {REMAINING_CALLS_HEADER: remaining_calls}
+        # The gateway in front of the exchange sends it, with fewer fields.
+        too_many_requests = deepcopy(responses["4XX"])
+        too_many_requests["content"]["application/json"]["schema"]["required"] = ["code", "msg"]
+        responses["429"] = too_many_requests
+    return document
+
+
+def linked_document() -> JsonObject:
+    """Return the document with links between the operations, and without filters, which would leave nothing to follow."""
+    document = strict_document()
+    # Above all orders, so that a generated id leaves none of them out.
+    document["components"]["parameters"]["IdLessThan"]["schema"]["pattern"] = "^9[0-9]{18}$"
+    for item in document["paths"].values():
+        (operation,) = item.values()
+        links = LINKS.get(operation["operationId"], {})
+        operation["responses"]["200"]["links"] = {
+            name: {"x-schemathesis": {"merge_body": False}, **link} for name, link in links.items()
+        }
+        if operation["operationId"] in (GET_UNFILLED_ORDERS.operation_id, GET_HISTORY_ORDERS.operation_id):
+            paging = ("#/components/parameters/IdLessThan", "#/components/parameters/Limit")
+            operation["parameters"] = [
+                parameter for parameter in operation["parameters"] if parameter["$ref"] in paging
+            ]
+    return document
+
+
+def schemathesis_config() -> SchemathesisConfig:
+    """Return the settings: without `CONTRACT_EXAMPLES`, every run is the same."""
+    config: JsonObject = {
+        "cache": {"enabled": False},
+        "checks": {name: {"enabled": False} for name in DISABLED_CHECKS},
+        "generation": {"max-examples": EXAMPLES, "deterministic": not CONTRACT_EXAMPLES, "database": "none"},
+        # The document has links, so none need be inferred. Invalid requests have nothing that could be followed.
+        "phases": {"stateful": {"generation": {"mode": "positive"}, "inference": {"algorithms": []}}},
+    }
+    if not CONTRACT_EXAMPLES:
+        config["seed"] = 1
+    return SchemathesisConfig.from_dict(config)
+
+
+STRICT_DOCUMENT: Final = strict_document()
+schema = schemathesis.openapi.from_dict(STRICT_DOCUMENT, config=schemathesis_config())
+linked_schema = schemathesis.openapi.from_dict(linked_document(), config=schemathesis_config())
+
+
+class Signer:
+    """Replaces generated credentials by valid ones, as the `auth` of requests; those left out stay out."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self.sandbox = sandbox
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        timestamp = str(self.sandbox.server_time())
+        target = urlsplit(str(request.url))
+        query = "&".join(f"{name}={value}" for name, value in sorted(parse_query(target.query).items()))
+        body = request.body or b""
+        content = body if isinstance(body, bytes) else str(body).encode()
+        message = prehash(timestamp, str(request.method), target.path, query, content)
+        signature = hmac_signature(self.sandbox.secret_key, message)
+        values = (self.sandbox.api_key, signature, self.sandbox.passphrase, timestamp)
+        for name, value in zip(CREDENTIAL_HEADERS, values, strict=True):
+            if name in request.headers:
+                request.headers[name] = value
+        return request
+
+
+def parse_query(query: str) -> dict[str, str]:
+    """Return a query as the sandbox reads it: the last value of a repeated parameter counts."""
+    return dict(parse_qsl(query, keep_blank_values=True))
+
+
+def breaks_rule_in_words(case: Case) -> bool:
+    """Return whether a request breaks a rule that the document states only in words."""
+    operation = OPERATIONS.get((case.method, case.path))
+    if operation is BATCH_CANCEL_ORDERS:
+        return bool(validate_batch(case.body))
+    return operation is GET_ORDER_INFO and not (case.query.get("orderId") or case.query.get("clientOid"))
+
+
+def without_ignored(value: Any) -> Any:
+    """Return a body without what the sandbox ignores: null, empty text and unknown members."""
+    if isinstance(value, list):
+        return [without_ignored(item) for item in value]
+    if isinstance(value, dict):
+        known = {"symbol", "batchMode", "orderList", "orderId", "clientOid"}
+        return {name: without_ignored(item) for name, item in value.items() if item not in (None, "") and name in known}
+    return value
+
+
+def is_valid_for_sandbox(case: Case, response: schemathesis.Response) -> bool:
+    """
+    Return whether a request is valid except for what the sandbox ignores.
+
+    The document is strict about requests, because whatever it does not describe would be a mistake of this client. How
+    the exchange treats null, empty text and unknown members is not known; the vendor's example has an empty `symbol`.
+    """
+    operation = OPERATIONS.get((case.method, case.path))
+    if operation is None:
+        return False
+    if operation.signed and not set(CREDENTIAL_HEADERS) <= set(response.request.headers):
+        return False
+    if operation is BATCH_CANCEL_ORDERS:
+        body = {"$ref": "#/components/schemas/BatchCancelOrdersRequest", "components": DOCUMENT["components"]}
+        return Draft202012Validator(body).is_valid(without_ignored(case.body))
+    query = parse_query(urlsplit(str(response.request.url)).query)
+    for reference in STRICT_DOCUMENT["paths"][case.path]["get"].get("parameters", []):
+        parameter = resolve(reference, STRICT_DOCUMENT)
+        name = parameter["name"]
+        if name in query and not is_valid_text(query[name], resolve(parameter["schema"], STRICT_DOCUMENT)):
+            return False
+    return True
+
+
+def is_valid_text(text: str, parameter_schema: JsonObject) -> bool:
+    """Return whether a text in a query is a value of this schema."""
+    is_integer = parameter_schema["type"] == "integer" and re.fullmatch("-?[0-9]{1,99}", text)
+    return Draft202012Validator(parameter_schema).is_valid(int(text) if is_integer else text)
+
+
+def check_envelope(_context: schemathesis.CheckContext, response: schemathesis.Response, _case: Case) -> None:
+    """Check that HTTP 200 and the success code come together, and that the code is a known one."""
+    try:
+        code = response.json()["code"]
+    except (ValueError, LookupError, TypeError):
+        raise AssertionError("the response is not the envelope") from None
+    assert (response.status_code == requests.codes.ok) == (code == SUCCESS_CODE), code
+    assert code in CODES, code
+
+
+def check_unknown_method(_context: schemathesis.CheckContext, response: schemathesis.Response, case: Case) -> None:
+    """Check that a method that the document does not have is refused as an unknown operation."""
+    if (response.request.method, case.path) not in OPERATIONS:
+        assert response.json()["code"] == UNKNOWN_OPERATION, response.text
+
+
+def check_required_in_words(_context: schemathesis.CheckContext, response: schemathesis.Response, case: Case) -> None:
+    """Check what the document requires only in words: an id, and a symbol in multiple mode."""
+    if case.meta is None or case.meta.generation.mode.is_negative:
+        return
+    if case.path == GET_ORDER_INFO.path:
+        is_incomplete = breaks_rule_in_words(case)
+    elif case.path == BATCH_CANCEL_ORDERS.path:
+        body: Any = case.body
+        is_incomplete = not all(is_complete_order(order, body) for order in body["orderList"])
+    else:
+        return
+    assert not is_incomplete or response.status_code == requests.codes.bad_request
+
+
+def is_complete_order(order: JsonObject, body: JsonObject) -> bool:
+    """Return whether an order of a batch has an id, and a symbol if the mode needs one."""
+    has_id = bool(order.get("orderId") or order.get("clientOid"))
+    return has_id and (body.get("batchMode") != "multiple" or bool(order.get("symbol")))
+
+
+class CheckedClient:
+    """Sends requests to a sandbox, and checks each response."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self.sandbox = sandbox
+        self.session = requests.Session()
+        self.session.trust_env = False  # the environment's proxies are not used for loopback
+        self.signer = Signer(sandbox)
+        self.arguments: dict[str, Any] = {"base_url": sandbox.url, "session": self.session, "auth": self.signer}
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.session.close()
+
+    def send(self, case: Case) -> schemathesis.Response:
+        """Send a request and check its response."""
+        response = case.call(**self.arguments)
+        self.check(case, response)
+        return response
+
+    def check(self, case: Case, response: schemathesis.Response) -> None:
+        """
+        Check a response.
+
+        Raises:
+            FailureGroup: The sandbox does not follow the document.
+
+        """
+        excluded = []
+        if breaks_rule_in_words(case):
+            excluded.append(positive_data_acceptance)
+        if is_valid_for_sandbox(case, response):
+            excluded.append(negative_data_rejection)
+        case.validate_response(
+            response,
+            excluded_checks=excluded,
+            additional_checks=[check_envelope, check_unknown_method, check_required_in_words],
+            transport_kwargs=self.arguments,
+        )
+
+
+def sandbox_without_limit(orders: int) -> Sandbox:
+    """Return a sandbox that accepts any number of requests, and reports every order of a batch by itself."""
+    return Sandbox(orders=orders, requests_per_second=1_000_000, all_gone_as_refusal=False)
+
+
+def new_case(operation: Operation, **arguments: Any) -> Case:
+    """Return a valid request, except for the arguments given."""
+    valid: dict[str, Any] = {}
+    if operation is BATCH_CANCEL_ORDERS:
+        valid = {"body": {"orderList": [{"orderId": "1"}]}, "media_type": "application/json"}
+    elif operation is GET_ORDER_INFO:
+        valid = {"query": {"orderId": "1"}}
+    if operation.signed:
+        valid["headers"] = dict.fromkeys(CREDENTIAL_HEADERS, "")
+    case: Case = schema[operation.path][operation.method].Case(**valid | arguments)
+    return case
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[CheckedClient]:
+    """A client of a sandbox without rate limits."""
+    with sandbox_without_limit(orders=20) as sandbox, closing(CheckedClient(sandbox)) as client:
+        yield client
+
+
+@pytest.fixture
+def counts() -> Iterator[Counter[str]]:
+    """Counts accepted and refused requests to one operation; in the end, there must have been some of both."""
+    counts: Counter[str] = Counter()
+    yield counts
+    assert min(counts["positive accepted"], counts["negative refused"]) > 0, counts
+
+
+@schema.parametrize()
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])  # `counts` is meant to count over all examples
+def test_every_operation(case: Case, client: CheckedClient, counts: Counter[str]) -> None:
+    """The sandbox responds as the document says to whatever is sent to an operation, valid or not."""
+    response = client.send(case)
+    assert case.meta is not None
+    result = "accepted" if response.status_code == requests.codes.ok else "refused"
+    counts[f"{case.meta.generation.mode.value} {result}"] += 1
+
+
+@pytest.mark.parametrize("value", [None, "1"], ids=["missing", "wrong"])
+@pytest.mark.parametrize("header", CREDENTIAL_HEADERS)
+@pytest.mark.parametrize("operation", SIGNED_OPERATIONS, ids=lambda operation: operation.operation_id)
+def test_credentials_are_required(operation: Operation, header: str, value: str | None, client: CheckedClient) -> None:
+    """A request with a missing or wrong credential is refused because of it, and is accepted with the right one."""
+
+    def sign_wrongly(request: requests.PreparedRequest) -> requests.PreparedRequest:
+        client.signer(request)
+        del request.headers[header]
+        if value is not None:
+            request.headers[header] = value
+        return request
+
+    case = new_case(operation)
+    response = case.call(**client.arguments | {"auth": sign_wrongly})
+    client.check(case, response)
+    kind = "clock" if (header, value) == ("ACCESS-TIMESTAMP", "1") else "credentials"
+    assert response.status_code == requests.codes.bad_request
+    assert response.json()["code"] in DOCUMENT["x-error-codes"][kind]
+    assert client.send(case).status_code == requests.codes.ok
+
+
+IGNORED_CONTENT: Final = [
+    {"symbol": None, "batchMode": None, "orderList": [{"orderId": "1", "clientOid": "", "symbol": None}]},
+    {"receiveWindow": 1, "orderList": [{"orderId": "1", "side": "buy"}]},
+]
+
+
+@pytest.mark.parametrize("body", IGNORED_CONTENT, ids=str)
+def test_ignored_content(body: JsonObject, client: CheckedClient) -> None:
+    """The sandbox ignores what these tests take as ignored; whatever it begins to read must be checked."""
+    case = new_case(BATCH_CANCEL_ORDERS, body=body)
+    assert client.send(case).status_code == requests.codes.ok
+    assert is_valid_for_sandbox(case, case.call(**client.arguments))
+
+
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=lambda operation: operation.operation_id)
+def test_too_many_requests(operation: Operation) -> None:
+    """The response to one request too many is as the document says."""
+    stopped_clock = Sandbox(orders=0, all_gone_as_refusal=False, timer=lambda: 0.0)
+    with stopped_clock as sandbox, closing(CheckedClient(sandbox)) as client:
+        limit = operation.rate_limit.requests
+        statuses = [client.send(new_case(operation)).status_code for _ in range(limit + 1)]
+    assert statuses == [requests.codes.ok] * limit + [requests.codes.too_many_requests]
+
+
+def test_maximum_of_orders(client: CheckedClient) -> None:
+    """The document's maximum of orders is accepted, and one more is refused; schemathesis makes no lists so long."""
+    maximum = BATCH_CANCEL_ORDERS.max_items["orderList"]
+    orders = [{"orderId": str(index + 1)} for index in range(maximum + 1)]
+    response = client.send(new_case(BATCH_CANCEL_ORDERS, body={"orderList": orders[:maximum]}))
+    assert response.status_code == requests.codes.ok
+    response = client.send(new_case(BATCH_CANCEL_ORDERS, body={"orderList": orders}))
+    assert response.json()["code"] in DOCUMENT["x-error-codes"]["parameter"]
+
+
+def test_orders_are_followed() -> None:
+    """
+    Requests that use the ids in a response get the responses that the document describes.
+
+    An order whose cancel was accepted is cancelled in every later response, and is listed among the finished orders only.
+    """
+    followed: Counter[str] = Counter()
+    cancelled: set[str] = set()
+
+    class Trader(linked_schema.as_state_machine()):  # type: ignore[misc]  # the base class is made at run time
+        def setup(self) -> None:
+            sandbox.open_orders(2)
+
+        def get_call_kwargs(self, _case: Case) -> dict[str, Any]:
+            return client.arguments
+
+        def validate_response(self, response: schemathesis.Response, case: Case, **_: Any) -> None:
+            client.check(case, response)
+            data = response.json().get("data")
+            if not data:
+                return
+            followed[case.path] += 1
+            if case.path == BATCH_CANCEL_ORDERS.path:
+                cancelled.update(row["orderId"] for row in data["successList"])
+                return
+            statuses = [row["status"] for row in data]
+            assert statuses == ["cancelled" if row["orderId"] in cancelled else "live" for row in data]
+            if case.path == GET_UNFILLED_ORDERS.path:
+                assert set(statuses) == {"live"}
+            if case.path == GET_HISTORY_ORDERS.path:
+                assert set(statuses) == {"cancelled"}
+
+    with sandbox_without_limit(orders=0) as sandbox, closing(CheckedClient(sandbox)) as client:
+        Trader.run(
+            settings=settings(
+                max_examples=EXAMPLES // 2,
+                stateful_step_count=6,
+                deadline=None,
+                derandomize=not CONTRACT_EXAMPLES,
+                database=None,
+                phases=[Phase.generate],
+                suppress_health_check=list(HealthCheck),  # as schemathesis does for its own state machines
+            )
+        )
+    assert min(followed[operation.path] for operation in SIGNED_OPERATIONS) > 0, followed
+    assert len(cancelled) > EXAMPLES // 8
+
+
+WRONG_RESPONSES: Final = {
+    "an empty body": "empty",
+    "a page instead of the envelope": "html-520",
+    "an empty envelope": "raw={}",
+    "a new member": 'raw={"code":"00000","msg":"success","requestTime":1,"data":{"successList":[],"failureList":[]},"x":1}',
+    "a list instead of the envelope": "raw=[]",
+    "no data": "null-data",
+    "no lists": "missing-lists",
+    "null instead of a list": "null-lists",
+    "numbers as ids": "ids-as-numbers",
+    "rows without errorCode": "no-error-code",
+    "message instead of msg": "message-key",
+    "text as requestTime": "string-request-time",
+    "an unknown code": "code=99999",
+}
+
+
+@pytest.mark.parametrize("fault", WRONG_RESPONSES.values(), ids=WRONG_RESPONSES)
+def test_wrong_responses_are_found(fault: str, client: CheckedClient) -> None:
+    """A response that is not as the document says fails the checks."""
+    (order,) = client.sandbox.open_orders(1)
+    case = new_case(BATCH_CANCEL_ORDERS, body={"orderList": [{"orderId": order.order_id}, {"orderId": "1"}]})
+    client.sandbox.inject(fault)
+    with pytest.raises(FailureGroup):
+        client.send(case)
+
+
+def crash(*_: object) -> NoReturn:
+    """Raise an exception, so that the server responds with HTTP 500."""
+    raise ZeroDivisionError
+
+
+def refuse_everything(*_: object) -> NoReturn:
+    """Refuse every request."""
+    raise RefusedError(MALFORMED)
+
+
+def return_empty_list(*_: object) -> list[Any]:
+    """Return an empty list, whatever the request is."""
+    return []
+
+
+def skip_authentication(sandbox: exchange.Exchange, _request: PendingRequest) -> Account:
+    """Return the first account without checking the credentials."""
+    return sandbox._accounts[sandbox.api_key]
+
+
+@frozen
+class Defect:
+    """
+    A defect of the sandbox.
+
+    Attributes:
+        operation: The operation that reveals it.
+        mode: Whether valid or invalid requests reveal it.
+        owner: The module or class in which something is replaced.
+        name: The name of what is replaced.
+        replacement: What it is replaced by.
+
+    """
+
+    operation: Operation
+    mode: GenerationMode
+    owner: object
+    name: str
+    replacement: object
+
+
+def handlers_replaced_by(handler: object) -> dict[tuple[str, str], object]:
+    """Return a table in which every operation has this handler."""
+    return dict.fromkeys(handlers.HANDLERS, handler)
+
+
+VALID: Final = GenerationMode.POSITIVE
+INVALID: Final = GenerationMode.NEGATIVE
+DEFECTS: Final = {
+    "HTTP 500": Defect(GET_SERVER_TIME, VALID, exchange, "HANDLERS", handlers_replaced_by(crash)),
+    "a valid request is refused": Defect(
+        GET_HISTORY_ORDERS, VALID, exchange, "HANDLERS", handlers_replaced_by(refuse_everything)
+    ),
+    "a limit out of range is accepted": Defect(
+        GET_UNFILLED_ORDERS, INVALID, exchange, "HANDLERS", handlers_replaced_by(return_empty_list)
+    ),
+    "any body is accepted": Defect(BATCH_CANCEL_ORDERS, INVALID, handlers, "_order_items", return_empty_list),
+    "no credentials are required": Defect(
+        GET_ORDER_INFO, INVALID, exchange.Exchange, "_authenticate", skip_authentication
+    ),
+}
+
+
+@pytest.mark.parametrize("defect", DEFECTS.values(), ids=DEFECTS)
+def test_defects_are_found(defect: Defect, client: CheckedClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sandbox that accepts or refuses other requests than the document says fails the checks."""
+    monkeypatch.setattr(defect.owner, defect.name, defect.replacement)
+    requests_of_mode = linked_schema[defect.operation.path][defect.operation.method].as_strategy(
+        generation_mode=defect.mode
+    )
+
+    @settings(max_examples=200, deadline=None, derandomize=True, database=None, phases=[Phase.generate])
+    @given(requests_of_mode)
+    def send(case: Case) -> None:
+        client.send(case)
+
+    with pytest.raises(FailureGroup):
+        send()
