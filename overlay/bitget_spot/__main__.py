@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         package = str(error.name).partition(".")[0]
         if package in CLI_PACKAGES:
-            _print_error("the command line needs an extra; run: pip install 'bitget-spot[cli]'")
+            _print_error("the command line requires an extra; install it with: pip install 'bitget-spot[cli]'")
         else:
             _print_error(f"the module {error.name} is not installed")
         return BAD_INPUT

@@ -6,12 +6,15 @@ import hashlib
 import ipaddress
 import os
 import ssl
-from collections.abc import Mapping
+import threading
+from collections import Counter
+from collections.abc import Hashable, Mapping
 from typing import Final, Self
 
 import httpx
 from attrs import define, evolve, field
 
+from bitget_spot._concurrency import running_loop
 from bitget_spot._middleware import build_chain
 from bitget_spot._middleware.base import Middleware
 from bitget_spot._middleware.retry import MAX_RETRIES
@@ -23,7 +26,9 @@ from bitget_spot.rate_limit.store import Store
 from bitget_spot_api import Client
 from bitget_spot_api.operations import BATCH_CANCEL_ORDERS, OPERATIONS, SERVER_URL, Operation, RateLimit
 
-DEFAULT_TIMEOUT: Final = httpx.Timeout(10, connect=5)
+DEFAULT_TIMEOUT: Final = 10.0
+"""Seconds that an attempt may take, from connecting to the last byte of the response."""
+DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 BOOLEAN_VALUES: Final = {
     "1": True,
     "true": True,
@@ -38,6 +43,8 @@ BOOLEAN_VALUES: Final = {
 """What an environment variable may say, in any case."""
 DEFAULT_MAX_RETRIES: Final = MAX_RETRIES
 MAX_PORT: Final = 65535
+DIGEST_LENGTH: Final = 32
+"""Hexadecimal digits that identify an account in a store."""
 _process_store: Final = MemoryStore()
 
 
@@ -45,10 +52,11 @@ def connect(
     credentials: Credentials,
     *,
     base_url: str = SERVER_URL,
-    timeout: httpx.Timeout | float | None = DEFAULT_TIMEOUT,
+    timeout: float | None = DEFAULT_TIMEOUT,
     max_retries: int = DEFAULT_MAX_RETRIES,
     rate_limit_store: Store | None = None,
     requests_per_second: float | Mapping[str, float] | None = None,
+    account_id: str | None = None,
     demo: bool | None = None,
     channel_api_code: str | None = None,
     locale: str = "en-US",
@@ -65,14 +73,16 @@ def connect(
     Args:
         credentials: The API key, its secret and its passphrase.
         base_url: The exchange, or a sandbox. Plain http is accepted for loopback only.
-        timeout: Seconds for each step of a request (connect, send, each read), or an `httpx.Timeout`; `None` waits
-            without limit.
+        timeout: Seconds that an attempt may take, from connecting to the last byte of the response; `None` for no
+            limit. In threads it may take one socket call longer.
         max_retries: How often a request may be repeated. Only what is safe to repeat is repeated, and only if the error
             may be temporary.
-        rate_limit_store: Where the budget is kept; by default, all clients of the process with this origin and key
+        rate_limit_store: Where the budget is kept; by default, all clients of the process with this origin and account
             share one in memory.
         requests_per_second: A limit other than the document's: a number for the batch cancel, or a mapping by operation
             id.
+        account_id: A name for the account, so that several of its keys share one budget; the same for all of them. By
+            default the variable BITGET_ACCOUNT_ID, else each key counts as an account. Stores contain a digest of it.
         demo: Whether to trade on the demo account; needs a demo key. `None` reads the variable BITGET_DEMO.
         channel_api_code: A broker's code, sent as X-CHANNEL-API-CODE.
         locale: The language of the exchange's messages.
@@ -83,19 +93,25 @@ def connect(
     Raises:
         OriginError: `base_url` is not an origin that may receive a signature.
         ValueError: A limit is below one request a period, or is for an operation that the document does not have;
-            BITGET_DEMO is neither true nor false; or the value of a header contains characters that HTTP does not allow.
+            BITGET_DEMO is neither true nor false; the proxy or the timeout is not valid; or the value of a header contains
+            characters that HTTP does not allow.
+        ImportError: The proxy needs a package that is not installed.
 
     """
     origin = _parse_origin(base_url)
     limits = _rate_limits(requests_per_second)
+    if timeout is not None and not timeout > 0:
+        raise ValueError(f"timeout: {timeout} is not a valid duration; give seconds, more than 0")
     # Loopback without TLS needs no certificates.
-    send = SendTransport(verify=verify if origin.scheme == "https" else False, proxy=proxy, transport=transport)
-    account = hashlib.sha256(credentials.api_key.encode()).hexdigest()[:32]
+    verify = verify if origin.scheme == "https" else False
+    send = SendTransport(verify=verify, proxy=_checked_proxy(proxy), timeout=timeout, transport=transport)
+    origin_key = f"{origin.scheme}://{origin.host}:{origin.port or DEFAULT_PORTS[origin.scheme]}"
+    account = _account_digest(credentials, account_id)
     # Two origins are two exchanges, live and sandbox. With an explicit store, the caller says that they are one.
-    account_budget = f"{origin} {account}" if rate_limit_store is None else account
+    account_budget = f"{origin_key} {account}" if rate_limit_store is None else account
 
     def budget(operation: Operation) -> str:
-        counted_by = account_budget if operation.rate_limit.scope == "UID" else f"{origin} IP"
+        counted_by = account_budget if operation.rate_limit.scope == "UID" else f"{origin_key} IP"
         return f"{counted_by} {operation.operation_id}"
 
     chain = build_chain(
@@ -107,15 +123,41 @@ def connect(
         store=_process_store if rate_limit_store is None else rate_limit_store,
         budget=budget,
         limits=limits,
+        timeout=timeout,
     )
     return SpotClient(
         base_url=str(origin),
+        # A compressed response could decompress to any size.
+        headers={"Accept-Encoding": "identity"},
         timeout=httpx.Timeout(timeout),
         raise_on_unexpected_status=True,
         httpx_args={"transport": chain},
         chain=chain,
         limits=limits,
+        max_retries=max_retries,
     )
+
+
+class EntryCount:
+    """How often a client has been entered and not left, by threads together and by each event loop."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: Counter[Hashable] = Counter()
+
+    def enter(self, owner: Hashable) -> None:
+        """Count an entry."""
+        with self._lock:
+            self._counts[owner] += 1
+
+    def leave(self, owner: Hashable) -> bool:
+        """Return whether this was the last one."""
+        with self._lock:
+            self._counts[owner] -= 1
+            if self._counts[owner] > 0:
+                return False
+            del self._counts[owner]
+            return True
 
 
 @define
@@ -124,22 +166,29 @@ class SpotClient(Client):
 
     _chain: Middleware = field(kw_only=True, repr=False, eq=False)
     _limits: Mapping[str, RateLimit] = field(kw_only=True, repr=False, eq=False)
+    max_retries: int = field(kw_only=True)
+    """How often a request may be repeated."""
+    _entries: EntryCount = field(factory=EntryCount, init=False, repr=False, eq=False)
 
     def rate_limit(self, operation: Operation) -> RateLimit:
         """Return the limit that this client keeps for an operation."""
         return self._limits[operation.operation_id]
 
     def __enter__(self) -> Self:
+        self._entries.enter(None)
         return self
 
     def __exit__(self, *args: object) -> None:
-        self._chain.close()
+        if self._entries.leave(None):
+            self._chain.close()
 
     async def __aenter__(self) -> Self:
+        self._entries.enter(running_loop())
         return self
 
     async def __aexit__(self, *args: object) -> None:
-        await self._chain.aclose()
+        if self._entries.leave(running_loop()):
+            await self._chain.aclose()
 
 
 def require_spot_client(client: Client) -> SpotClient:
@@ -182,6 +231,27 @@ def _parse_origin(base_url: str) -> httpx.URL:
     if url.scheme == "http" and not _is_loopback(url.host):
         raise OriginError(f"base_url: http://{url.host} would send the passphrase in plain text; use https")
     return url
+
+
+def _account_digest(credentials: Credentials, account_id: str | None) -> str:
+    """Return what identifies the account in a store, without revealing it."""
+    name = account_id if account_id is not None else os.environ.get("BITGET_ACCOUNT_ID") or None
+    if name is None:
+        return hashlib.sha256(credentials.api_key.encode()).hexdigest()[:DIGEST_LENGTH]
+    if not name.strip():
+        raise ValueError("account_id: is blank; give a name for the account, or leave it out")
+    return hashlib.sha256(f"account {name}".encode(errors="surrogateescape")).hexdigest()[:DIGEST_LENGTH]
+
+
+def _checked_proxy(proxy: str | None) -> str | None:
+    """Return a proxy's URL that httpx can use; its message may contain a password, so it is not shown."""
+    if proxy is None:
+        return None
+    try:
+        with httpx.HTTPTransport(proxy=proxy, verify=False):
+            return proxy
+    except (ValueError, httpx.InvalidURL):
+        raise ValueError("proxy: not a valid URL of a proxy; expected something like http://host:8080") from None
 
 
 def _is_valid_port(port: int | None) -> bool:

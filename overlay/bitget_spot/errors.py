@@ -7,6 +7,7 @@ The exceptions, and which of them each code of the exchange stands for.
     ├── InvalidBatchError        (ValueError)    an inconsistent batch; nothing was sent
     ├── DeadlineExceeded         (TimeoutError)  the deadline of a run has passed
     ├── OrdersNotCancelledError                  some orders of a run are neither accepted nor gone
+    ├── NetworkError                             a network error ended a run; the cause is the httpx exception
     ├── InvalidResponseError                     HTML, an empty body, a broken envelope: the result is not known
     └── ApiError                                 the exchange refused the request; `code` is the reason
         ├── AuthenticationError                  key, passphrase or signature
@@ -20,7 +21,8 @@ The exceptions, and which of them each code of the exchange stands for.
         ├── RateLimitedError                     too many requests
         └── SystemBusyError                      the exchange is busy; a retry may help
 
-Network errors are `httpx.TransportError`. Every exception here can be pickled, and none contains a secret.
+The generated functions raise network errors as `httpx.TransportError`. Every exception here can be pickled, and none
+contains a secret.
 """
 
 from __future__ import annotations
@@ -103,6 +105,10 @@ class OrdersNotCancelledError(BitgetError):
 
     def __str__(self) -> str:
         return str(self.report)
+
+
+class NetworkError(BitgetError):
+    """A network error ended a run: the exchange cannot be reached. `__cause__` is the exception of httpx."""
 
 
 class InvalidResponseError(BitgetError):

@@ -74,7 +74,8 @@ async def asyncio(*, client: Client) -> None:
     async def hold(event: str, _: Mapping[str, Any]) -> None:
         if event == "http11.send_request_headers.started":
             with suppress(aio.BrokenBarrierError, TimeoutError):
-                await aio.wait_for(barrier.wait(), BARRIER_TIMEOUT)
+                async with aio.timeout(BARRIER_TIMEOUT):
+                    await barrier.wait()
 
     async def open_connection() -> None:
         await http.get(GET_SERVER_TIME.path, extensions={"trace": hold})

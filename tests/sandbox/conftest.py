@@ -9,7 +9,7 @@ import pytest
 from sandbox_client import OpenClient, SandboxClient
 
 from bitget_spot.sandbox import Sandbox
-from bitget_spot.sandbox.pytest_plugin import bitget_sandbox
+from bitget_spot_pytest import bitget_sandbox
 
 __all__ = ["bitget_sandbox"]
 

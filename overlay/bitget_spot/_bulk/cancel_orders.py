@@ -16,10 +16,11 @@ group), use `on_progress`: it has received the outcomes of every batch that is o
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
-from bitget_spot._bulk.planner import plan_batches
-from bitget_spot._bulk.report import Report
+from bitget_spot._bulk.planner import check_symbol, plan_batches
+from bitget_spot._bulk.report import Outcome, Report, Status, attach_report
 from bitget_spot._bulk.runner import BatchRunner, ProgressCallback
 from bitget_spot._concurrency import run_async, run_sync
 from bitget_spot._middleware.context import CancelScope
@@ -43,9 +44,10 @@ def plan(
 
     Raises:
         InvalidBatchError: Orders cannot be cancelled as they are given; it names each, and what is wrong with it.
-        ValueError: The batch size is not one that the exchange takes.
+        ValueError: The batch size is not one that the exchange takes, or the symbol is not valid.
 
     """
+    check_symbol("symbol", symbol)
     return [batch.request() for batch in plan_batches(orders, symbol, batch_size).batches]
 
 
@@ -77,14 +79,14 @@ def sync(
 
     Raises:
         InvalidBatchError: Orders cannot be cancelled as they are given; nothing was sent.
-        ValueError: The batch size or the deadline is not valid; nothing was sent.
+        ValueError: The batch size, the symbol or the deadline is not valid; nothing was sent.
         AuthenticationError, PermissionDeniedError, WrongEnvironmentError: The exchange refuses every batch.
         DeadlineExceeded: The deadline passed first.
 
     """
-    runner = _runner(client, orders, symbol, batch_size, deadline, on_progress)
+    runner = _runner(client, orders, symbol, batch_size, deadline, on_progress, confirm=confirm)
     with runner.reporting():
-        return run_sync(runner.run(confirm_afterwards=confirm))
+        return run_sync(runner.run())
 
 
 async def asyncio(
@@ -115,14 +117,14 @@ async def asyncio(
 
     Raises:
         InvalidBatchError: Orders cannot be cancelled as they are given; nothing was sent.
-        ValueError: The batch size or the deadline is not valid; nothing was sent.
+        ValueError: The batch size, the symbol or the deadline is not valid; nothing was sent.
         AuthenticationError, PermissionDeniedError, WrongEnvironmentError: The exchange refuses every batch.
         DeadlineExceeded: The deadline passed first.
 
     """
-    runner = _runner(client, orders, symbol, batch_size, deadline, on_progress)
+    runner = _runner(client, orders, symbol, batch_size, deadline, on_progress, confirm=confirm)
     with runner.reporting():
-        return await run_async(runner.run(confirm_afterwards=confirm))
+        return await run_async(runner.run())
 
 
 def _runner(  # noqa: PLR0917 - the parameters of the two public functions
@@ -132,10 +134,29 @@ def _runner(  # noqa: PLR0917 - the parameters of the two public functions
     batch_size: int | None,
     deadline: float | None,
     on_progress: ProgressCallback | None,
+    *,
+    confirm: bool,
 ) -> BatchRunner:
     spot_client = require_spot_client(client)
     scope = CancelScope.with_timeout(deadline)
-    return BatchRunner(spot_client, plan_batches(orders, symbol, batch_size), scope, on_progress)
+    check_symbol("symbol", symbol)
+    given: list[OrderRef] = []
+    with reporting_not_sent(given):
+        given.extend(orders)
+        plan = plan_batches(given, symbol, batch_size)
+        return BatchRunner(spot_client, plan, scope, on_progress, confirm)
+
+
+@contextmanager
+def reporting_not_sent(orders: list[OrderRef]) -> Iterator[None]:
+    """Let an interrupt of the planning, which takes a while for very many orders, carry a report too."""
+    try:
+        yield
+    except Exception:
+        raise  # the orders are not valid
+    except BaseException as error:
+        attach_report(error, Report(tuple(Outcome(order, Status.NOT_SENT) for order in orders)))
+        raise
 
 
 def __dir__() -> list[str]:

@@ -5,163 +5,157 @@ The cheapest way comes first. Listings are sorted, newest first, by `orderId`, a
 page begins at the largest id that is still unconfirmed, and confirms that one at least and up to a hundred. Open orders
 are searched before finished ones, so that no order can move from the one listing to the other between the two requests.
 Orders in neither are looked up one by one. Orders that are still open are searched again later, because a cancel is
-executed some time after it was accepted.
+executed some time after it was accepted; so are orders that the exchange does not find although it has accepted their
+cancel.
 """
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from types import ModuleType
 from typing import Final
 
-from attrs import frozen
+from attrs import define, field
 
 from bitget_spot._bulk.planner import OrderKey
-from bitget_spot._bulk.report import Confirmed
-from bitget_spot._concurrency import Effect, EffectGenerator, Waiter
-from bitget_spot._middleware.context import REQUEST_CONTEXT, CancelScope, RequestContext
-from bitget_spot_api import Client
+from bitget_spot._bulk.queries import PAGE_SIZE, OrderQueries, last_id
+from bitget_spot._bulk.recovery import is_temporary
+from bitget_spot._bulk.report import Confirmed, Status
+from bitget_spot._concurrency import EffectGenerator
+from bitget_spot.errors import BitgetError, InvalidResponseError
 from bitget_spot_api.api.trade import get_history_orders, get_order_info, get_unfilled_orders
-from bitget_spot_api.models import Order, OrdersResponse
-from bitget_spot_api.operations import GET_HISTORY_ORDERS
+from bitget_spot_api.models import Order
 
-PAGE_SIZE: Final = GET_HISTORY_ORDERS.maxima["limit"]
 FIRST_PAUSE: Final = 0.2
 MAX_PAUSE: Final = 2.0
-"""Seconds between two searches for orders that are still open."""
+"""Seconds between two searches for orders that are not confirmed yet."""
 SINGLE_LOOKUP_MAX: Final = 4
 """Orders that are looked up one by one rather than searched for in the listings again."""
 STALL_TIMEOUT: Final = 10.0
-"""Seconds without any change after which the orders that are still open are reported as such."""
+"""Seconds without any change after which the confirmation ends."""
+OPEN_STATUSES: Final = ("live", "new", "init", "partially_filled")
+CANCELLED_STATUSES: Final = ("cancelled", "canceled")
 MAX_ID_DIGITS: Final = 40
 """Longer than any id of the exchange; Python does not convert numbers of any length."""
+log: Final = logging.getLogger("bitget_spot")
 
 
-@frozen
-class OrderQueries:
-    """Requests for orders, within the deadline of a run."""
-
-    client: Client
-    scope: CancelScope
-
-    def fetch(self, operation: ModuleType, **arguments: object) -> EffectGenerator[list[Order]]:
-        """Call a generated function that returns orders."""
-        context = RequestContext(self.scope)
-
-        def fetch_sync() -> object:
-            token = REQUEST_CONTEXT.set(context)
-            try:
-                return operation.sync(client=self.client, **arguments)
-            finally:
-                REQUEST_CONTEXT.reset(token)
-
-        async def fetch_async() -> object:
-            token = REQUEST_CONTEXT.set(context)
-            try:
-                return await operation.asyncio(client=self.client, **arguments)
-            finally:
-                REQUEST_CONTEXT.reset(token)
-
-        response = yield Effect(fetch_sync, fetch_async)
-        rows = response.data if isinstance(response, OrdersResponse) else None
-        return [row for row in rows if isinstance(row, Order)] if isinstance(rows, list) else []
-
-    def pause(self, seconds: float) -> EffectGenerator[None]:
-        """Wait, unless the run is stopped meanwhile."""
-        waiter = Waiter()
-        with self.scope.wake_on_stop(waiter):
-            yield waiter.wait(min(seconds, self.scope.remaining()))
-
-    def fetch_all(self, operation: ModuleType, **arguments: object) -> EffectGenerator[list[Order]]:
-        """Fetch every page of a listing, newest first."""
-        orders: list[Order] = []
-        while True:
-            page = yield from self.fetch(operation, **arguments, limit=PAGE_SIZE)
-            oldest_id = last_id(page)
-            if oldest_id and oldest_id == arguments.get("id_less_than"):
-                return orders  # the same page again
-            orders += page
-            if not oldest_id:
-                return orders
-            arguments["id_less_than"] = oldest_id
-
-
-def last_id(page: list[Order]) -> str:
-    """Return the id after which the next page begins; empty if there is no next page."""
-    if len(page) < PAGE_SIZE:
-        return ""
-    return str(page[-1].order_id or "")
-
-
-def confirm(
-    queries: OrderQueries, keys: Iterable[OrderKey], confirmed: dict[OrderKey, Confirmed]
-) -> EffectGenerator[None]:
+@define
+class Confirmation:
     """
-    Ask what became of orders until none of them is open any more, or nothing has changed for too long.
+    Asks what became of orders until none of them is open any more, or nothing has changed for too long.
 
-    Args:
+    Attributes:
         queries: Sends the requests.
-        keys: The orders.
-        confirmed: Receives each order as soon as it is known; an order that could not be asked for in time is not in it.
+        statuses: The status of the cancel of each order.
+        confirmed: What the exchange said. An order for which it could not be asked in time is not in it.
 
     """
-    scope = queries.scope
-    pending = list(dict.fromkeys(keys))
-    missing_before: list[OrderKey] | None = None
-    pause = FIRST_PAUSE
-    give_up_at = scope.clock() + STALL_TIMEOUT
-    while pending:
-        missing = yield from _search_listings(queries, pending, confirmed)
-        # An order on its way from the one listing to the other is found by the next search, with a hundred others.
-        if missing == missing_before or len(missing) <= SINGLE_LOOKUP_MAX:
-            yield from _look_up(queries, missing, confirmed)
-        missing_before = missing
-        still_open = [key for key in pending if confirmed.get(key, Confirmed.LIVE) is Confirmed.LIVE]
-        if len(still_open) < len(pending):
-            give_up_at = scope.clock() + STALL_TIMEOUT
-            pause = FIRST_PAUSE
-        pending = still_open
-        if scope.clock() + pause > give_up_at or scope.remaining() <= pause:
-            return
-        if pending:
-            yield from queries.pause(pause)
-            pause = min(2 * pause, MAX_PAUSE)
 
+    queries: OrderQueries
+    statuses: Mapping[OrderKey, Status]
+    confirmed: dict[OrderKey, Confirmed]
+    _pending: list[OrderKey] = field(init=False)
+    _missing_before: list[OrderKey] | None = field(default=None, init=False)
+    _not_found: set[OrderKey] = field(factory=set, init=False)
+    """Orders that the exchange did not find, although it has received their cancel, or may have."""
 
-def _search_listings(
-    queries: OrderQueries, keys: list[OrderKey], confirmed: dict[OrderKey, Confirmed]
-) -> EffectGenerator[list[OrderKey]]:
-    """Search the open orders, then the finished ones; return the keys that are in neither listing."""
-    missing = keys
-    for listing in (get_unfilled_orders, get_history_orders):
-        search = _ListingSearch(missing, confirmed)
-        yield from search.run(queries, listing)
-        missing = [key for key in missing if key in search.wanted]
-    return missing
+    def __attrs_post_init__(self) -> None:
+        self._pending = list(self.statuses)
 
+    def run(self) -> EffectGenerator[None]:
+        """
+        Search until every order is confirmed, for as long as there is progress.
 
-def _look_up(
-    queries: OrderQueries, keys: Iterable[OrderKey], confirmed: dict[OrderKey, Confirmed]
-) -> EffectGenerator[None]:
-    """Look orders up one by one."""
-    for key in keys:
-        id_field, value = key
-        argument = {"order_id": value} if id_field == "orderId" else {"client_oid": value}
-        orders = yield from queries.fetch(get_order_info, **argument)
-        confirmed[key] = confirmed_status(orders[0]) if orders else Confirmed.NOT_FOUND
+        Raises:
+            BitgetError: An error that is not temporary.
+            RunStopped: The run has ended.
+
+        """
+        scope = self.queries.scope
+        pause = FIRST_PAUSE
+        give_up_at = scope.clock() + STALL_TIMEOUT
+        while self._pending:
+            pending_before = len(self._pending)
+            yield from self._search_once()
+            if len(self._pending) < pending_before:
+                give_up_at = scope.clock() + STALL_TIMEOUT
+                pause = FIRST_PAUSE
+            if scope.clock() + pause > give_up_at:
+                break
+            if scope.remaining() <= pause:
+                return
+            if self._pending:
+                yield from self.queries.pause(pause)
+                pause = min(2 * pause, MAX_PAUSE)
+        for key in self._not_found:
+            self.confirmed[key] = Confirmed.NOT_FOUND
+
+    def _search_once(self) -> EffectGenerator[None]:
+        try:
+            missing = yield from self._search_listings()
+            # An order on its way from the one listing to the other is found by the next search, with a hundred others.
+            if missing == self._missing_before or len(missing) <= SINGLE_LOOKUP_MAX:
+                yield from self._look_up(missing)
+            self._missing_before = missing
+        except BitgetError as error:
+            if not is_temporary(error):
+                raise
+            log.warning("confirmation: %s; retrying", error)
+        self._pending = [key for key in self._pending if self.confirmed.get(key, Confirmed.LIVE) is Confirmed.LIVE]
+
+    def _search_listings(self) -> EffectGenerator[list[OrderKey]]:
+        """Search the open orders, then the finished ones; return the keys for which neither listing has a clear row."""
+        missing = self._pending
+        for listing in (get_unfilled_orders, get_history_orders):
+            search = _ListingSearch(missing)
+            try:
+                yield from search.run(self.queries, listing)
+            finally:
+                recorded = self._record(search.found)
+            missing = [key for key in missing if key not in recorded]
+        return missing
+
+    def _look_up(self, keys: Iterable[OrderKey]) -> EffectGenerator[None]:
+        """Look orders up one by one."""
+        for key in keys:
+            id_field, value = key
+            argument = {"order_id": value} if id_field == "orderId" else {"client_oid": value}
+            rows = yield from self.queries.fetch(get_order_info, **argument)
+            matching = [row for row in rows if key in keys_of(row)]
+            if matching:
+                self._record({key: matching[0]})
+            elif rows:
+                raise InvalidResponseError(200, f"the response to a lookup of {id_field} {value} is another order")
+            elif self.statuses[key] is Status.GONE:
+                self.confirmed[key] = Confirmed.NOT_FOUND
+            else:
+                self._not_found.add(key)
+
+    def _record(self, found: Mapping[OrderKey, Order]) -> set[OrderKey]:
+        """Record what rows say about their orders; return the keys of those that say something."""
+        recorded = set()
+        for key, row in found.items():
+            confirmed = confirmed_status(row)
+            if confirmed is not None:
+                self.confirmed[key] = confirmed
+                self._not_found.discard(key)
+                recorded.add(key)
+        return recorded
 
 
 class _ListingSearch:
     """A search for orders in a listing, in as few pages as possible."""
 
-    def __init__(self, keys: Iterable[OrderKey], confirmed: dict[OrderKey, Confirmed]) -> None:
-        self.wanted = set(keys)
-        self._confirmed = confirmed
-        numbers = [_number(value) for id_field, value in self.wanted if id_field == "orderId"]
+    def __init__(self, keys: Iterable[OrderKey]) -> None:
+        self.found: dict[OrderKey, Order] = {}
+        self._wanted = set(keys)
+        numbers = [_number(value) for id_field, value in self._wanted if id_field == "orderId"]
         self._ids = sorted(number for number in numbers if number)
         """The wanted order ids, smallest first."""
-        self._client_oids = sum(id_field == "clientOid" for id_field, _ in self.wanted)
+        self._client_oids = sum(id_field == "clientOid" for id_field, _ in self._wanted)
         """How many orders are wanted by clientOid."""
 
     def run(self, queries: OrderQueries, listing: ModuleType) -> EffectGenerator[None]:
@@ -185,15 +179,14 @@ class _ListingSearch:
                 return
 
     def _match(self, page: list[Order]) -> int:
-        """Confirm the wanted orders of a page; return how many there were."""
+        """Take the wanted orders from a page; return how many there were."""
         matches = 0
         # Newest first: of several orders with one clientOid, the newest is the one that is meant.
-        for order in page:
-            keys: tuple[OrderKey, OrderKey] = (("orderId", str(order.order_id)), ("clientOid", str(order.client_oid)))
-            for key in keys:
-                if key in self.wanted:
-                    self.wanted.remove(key)
-                    self._confirmed[key] = confirmed_status(order)
+        for row in page:
+            for key in keys_of(row):
+                if key in self._wanted:
+                    self._wanted.remove(key)
+                    self.found[key] = row
                     self._client_oids -= key[0] == "clientOid"
                     matches += 1
         return matches
@@ -207,18 +200,35 @@ class _ListingSearch:
         return self._ids[-1] + 1 if self._ids else 0
 
 
+def keys_of(row: Order) -> tuple[OrderKey, OrderKey]:
+    """Return the keys under which an order may be wanted."""
+    return ("orderId", str(row.order_id)), ("clientOid", str(row.client_oid))
+
+
 def _number(text: str) -> int:
     """Return an order id as a number; 0 if it is not one."""
     return int(text) if re.fullmatch(f"[0-9]{{1,{MAX_ID_DIGITS}}}", text) else 0
 
 
-def confirmed_status(order: Order) -> Confirmed:
-    """Return what a row of a listing says about its order."""
-    if order.status == "filled":
-        return Confirmed.FILLED
-    if order.status not in ("cancelled", "canceled"):
+def confirmed_status(row: Order) -> Confirmed | None:
+    """
+    Return what a row says about its order.
+
+    Returns:
+        `None` if the status is unknown, or if a cancelled order has no readable volume: then it is not known whether a
+        part of it was filled.
+
+    """
+    if row.status in OPEN_STATUSES:
         return Confirmed.LIVE
+    if row.status == "filled":
+        return Confirmed.FILLED
+    if row.status not in CANCELLED_STATUSES:
+        return None
     try:
-        return Confirmed.PARTLY_FILLED if float(str(order.base_volume)) > 0 else Confirmed.CANCELLED
+        volume = float(str(row.base_volume))
     except ValueError:
-        return Confirmed.CANCELLED
+        return None
+    if volume > 0:
+        return Confirmed.PARTLY_FILLED
+    return Confirmed.CANCELLED if volume == 0 else None

@@ -10,18 +10,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from http import HTTPStatus
 from typing import Any, Final
 
 from attrs import frozen
 
 from bitget_spot._bulk.planner import Batch, OrderKey, OrderTarget
+from bitget_spot._bulk.recovery import EXPECTED_ERRORS, UNSEEN_ERRORS, is_temporary
 from bitget_spot._bulk.report import Outcome, Status
-from bitget_spot._middleware.context import RequestContext, RunStopped
+from bitget_spot._middleware.context import RequestContext, RunStopped, may_have_been_executed
 from bitget_spot._middleware.responses import printable
 from bitget_spot.errors import ApiError, OrderNotFoundError, error_class
 from bitget_spot_api.models import AcceptedOrder, BatchCancelOrdersResponse, BatchCancelOrdersResult, FailedOrder
 
 STOPPED: Final = "the run ended before it could be sent"
+INTERRUPTED: Final = "the run ended before its response came"
 UNMENTIONED: Final = "the response does not mention it"
 LABEL: Final = "label"
 """The kind of a clientOid next to an orderId: it does not address the order, but a row may have nothing else."""
@@ -33,7 +36,8 @@ class MatchedBatch:
     What a response says about a batch.
 
     Attributes:
-        outcomes: One outcome for each order, in the order of the batch.
+        outcomes: One outcome for each order, in the order of the batch. An order that the exchange was too busy for is
+            unknown, and its error is temporary.
         unmatched: The rows that belong to none of them.
 
     """
@@ -60,7 +64,10 @@ def match_response(batch: Batch, result: object, context: RequestContext) -> Mat
         context: What happened on the way.
 
     """
-    if isinstance(result, Exception):
+    if isinstance(result, BaseException):
+        if isinstance(result, EXPECTED_ERRORS):
+            # Its traceback would keep the request and the response alive as long as the report.
+            result.__traceback__ = result.__context__ = result.__cause__ = None
         return MatchedBatch([_outcome_of_error(target, result, context) for target in batch.targets], [])
     rows: dict[OrderKey, _Row] = {}
     unmatched: list[Mapping[str, Any]] = []
@@ -75,12 +82,18 @@ def match_response(batch: Batch, result: object, context: RequestContext) -> Mat
     return MatchedBatch(outcomes, unmatched)
 
 
-def _outcome_of_error(target: OrderTarget, error: Exception, context: RequestContext) -> Outcome:
+def _outcome_of_error(target: OrderTarget, error: BaseException, context: RequestContext) -> Outcome:
+    if isinstance(error, UNSEEN_ERRORS) and not context.maybe_executed:
+        return _outcome_of_code(target, Status.NOT_SENT, error, context)
     if isinstance(error, ApiError):
         return _failure(target, error, context)
-    status = Status.UNKNOWN if context.maybe_executed else Status.NOT_SENT
+    # The retry middleware does not see interrupts and cancelled tasks.
+    executed = context.maybe_executed or may_have_been_executed(context.attempt, error)
+    status = Status.UNKNOWN if executed else Status.NOT_SENT
     if isinstance(error, RunStopped):
         return Outcome(target.order, status, message=STOPPED, attempts=context.attempts)
+    if not isinstance(error, Exception):
+        return Outcome(target.order, status, message=INTERRUPTED, attempts=context.attempts)
     message = f"{type(error).__name__}: {error}".rstrip(": ")
     return Outcome(target.order, status, message=message, attempts=context.attempts, error=error)
 
@@ -92,7 +105,10 @@ def _outcome_of_row(target: OrderTarget, row: _Row | None, context: RequestConte
         return Outcome(target.order, Status.ACCEPTED, attempts=context.attempts)
     code = _optional_text(row.fields.get("errorCode")) or ""
     message = _optional_text(row.fields.get("errorMsg")) or ""
-    return _failure(target, error_class(code)(code, message, 200), context)
+    error = error_class(code)(code, message, HTTPStatus.OK)
+    if is_temporary(error):
+        return _outcome_of_code(target, Status.UNKNOWN, error, context)
+    return _failure(target, error, context)
 
 
 def _failure(target: OrderTarget, error: ApiError, context: RequestContext) -> Outcome:
@@ -103,6 +119,10 @@ def _failure(target: OrderTarget, error: ApiError, context: RequestContext) -> O
         status = Status.UNKNOWN
     else:
         status = Status.REJECTED
+    return _outcome_of_code(target, status, error, context)
+
+
+def _outcome_of_code(target: OrderTarget, status: Status, error: ApiError, context: RequestContext) -> Outcome:
     return Outcome(
         target.order,
         status,

@@ -8,6 +8,7 @@ in single mode without a symbol, which the vendor's page allows.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any, Final, TypeAlias
 
@@ -20,6 +21,9 @@ from bitget_spot_api.types import UNSET, Unset
 
 FIELDS: Final = {"orderId": "order_id", "clientOid": "client_oid", "symbol": "symbol"}
 """The fields of an order: the vendor's name, and the attribute's."""
+
+SEPARATORS: Final = re.compile(r"[/_:\s-]")
+"""Characters between the coins of a trading pair in other notations, such as BTC/USDT; the exchange writes BTCUSDT."""
 
 OrderKey: TypeAlias = tuple[str, str]
 """What the exchange finds an order by: the kind of identifier, and the identifier."""
@@ -124,6 +128,19 @@ def _checked_symbol(symbol: object) -> str | None:
     if not isinstance(symbol, str | None) or _has_surrogate(symbol or ""):
         raise InvalidBatchError((Violation("symbol", f"is {symbol!r}; give the trading pair as text"),))
     return (symbol or "").strip() or None
+
+
+def check_symbol(place: str, symbol: object) -> None:
+    """
+    Refuse a trading pair in the notation of another program.
+
+    Raises:
+        ValueError: It contains a separator; the message suggests the exchange's notation.
+
+    """
+    if isinstance(symbol, str) and SEPARATORS.search(symbol.strip()):
+        suggestion = SEPARATORS.sub("", symbol.strip().partition(":")[0]).upper()
+        raise ValueError(f"{place}: {symbol!r} is not a valid symbol; did you mean {suggestion}?")
 
 
 def _targets(orders: Iterable[object], default_symbol: str | None) -> Iterable[OrderTarget]:

@@ -47,6 +47,8 @@ class Confirmed(StrEnum):
 
 DONE: Final = frozenset({Status.ACCEPTED, Status.GONE})
 """The statuses after which there is nothing left to send."""
+CONFIRMABLE: Final = frozenset({Status.ACCEPTED, Status.GONE, Status.UNKNOWN})
+"""The statuses that say nothing about what became of the order."""
 
 
 @frozen
@@ -88,7 +90,7 @@ class Outcome:
 
     def __str__(self) -> str:
         parts = [f"{_order_name(self.order)}: {self.status}"]
-        parts += [part for part in (self.code, self.message) if part]
+        parts += [printable(part) for part in (self.code, self.message) if part]
         if self.confirmed:
             parts.append(f"({self.confirmed})")
         return " ".join(parts)
@@ -103,12 +105,14 @@ class Report:
         outcomes: The outcomes.
         unmatched: Rows of responses that belong to none of the orders.
         remaining_calls: What the exchange last reported as the calls left in the current second.
+        confirm: Whether the exchange was to be asked afterwards what became of the orders.
 
     """
 
     outcomes: tuple[Outcome, ...]
     unmatched: tuple[Mapping[str, Any], ...] = ()
     remaining_calls: int | None = None
+    confirm: bool = False
 
     def __len__(self) -> int:
         return len(self.outcomes)
@@ -134,25 +138,63 @@ class Report:
         """Return a flat record of each outcome, for a table or a file."""
         return [outcome.row() for outcome in self.outcomes]
 
-    def raise_for_failures(self) -> None:
+    def raise_for_failures(self, *, confirmed: bool = False) -> None:
         """
         Raise unless every order is accepted or gone.
 
+        Args:
+            confirmed: Raise also for orders that the exchange has not confirmed as cancelled: filled, partly filled,
+                still open, or not confirmed. An order that is gone and that the exchange does not find passes.
+
         Raises:
-            OrdersNotCancelledError: Some are rejected, unknown or were not sent; it carries this report.
+            OrdersNotCancelledError: Some orders failed; it carries this report.
 
         """
-        if any(outcome.status not in DONE for outcome in self.outcomes):
+        if not all(is_done(outcome, confirmed=confirmed) for outcome in self.outcomes):
             raise OrdersNotCancelledError(self)
 
     def __str__(self) -> str:
         counts = ", ".join(f"{count} {status}" for status, count in self.counts.items() if count)
         plural = "" if len(self) == 1 else "s"
-        lines = [f"{len(self)} order{plural}: {counts or 'nothing to do'}"]
-        lines += [f"  {outcome}" for outcome in self.outcomes if _is_notable(outcome)]
+        lines = [f"{len(self)} order{plural}: {counts or 'nothing to do'}{self._confirmed_counts()}"]
+        lines += [f"  {outcome}" for outcome in self.outcomes if self._is_notable(outcome)]
         if self.unmatched:
-            lines.append(f"  {len(self.unmatched)} rows of the responses belong to none of these orders")
+            lines.append(f"  rows of the responses without an order of this run: {len(self.unmatched)}")
         return "\n".join(lines)
+
+    def _confirmed_counts(self) -> str:
+        """Return how many orders have each confirmation, as text; empty if the exchange was not asked."""
+        if not self.confirm or not self.outcomes:
+            return ""
+        counts = Counter(outcome.confirmed for outcome in self.outcomes if outcome.status in CONFIRMABLE)
+        parts = [f"{counts[confirmed]} {confirmed}" for confirmed in Confirmed if counts[confirmed]]
+        if counts[None]:
+            parts.append(f"{counts[None]} unknown")
+        return f"; confirmed: {', '.join(parts) or 'none'}"
+
+    def _is_notable(self, outcome: Outcome) -> bool:
+        """Return whether an outcome is listed when the report is printed."""
+        if outcome.status is not Status.ACCEPTED:
+            return True
+        if outcome.confirmed is None:
+            return self.confirm
+        return outcome.confirmed is not Confirmed.CANCELLED
+
+
+def is_done(outcome: Outcome, *, confirmed: bool) -> bool:
+    """
+    Return whether there is nothing left to do about an order.
+
+    Args:
+        outcome: The outcome of the order.
+        confirmed: Whether the exchange must have confirmed that the order is not open any more, and was not filled.
+
+    """
+    if outcome.confirmed is Confirmed.CANCELLED:
+        return True
+    if outcome.status not in DONE:
+        return False
+    return not confirmed or outcome.confirmed is Confirmed.NOT_FOUND
 
 
 def report_of(error: BaseException) -> Report | None:
@@ -173,11 +215,6 @@ def report_of(error: BaseException) -> Report | None:
 def attach_report(error: BaseException, report: Report) -> None:
     """Let an exception carry a report, as the attribute `report`."""
     vars(error)["report"] = report
-
-
-def _is_notable(outcome: Outcome) -> bool:
-    """Return whether an outcome is listed when a report is printed."""
-    return outcome.status is not Status.ACCEPTED or outcome.confirmed not in (None, Confirmed.CANCELLED)
 
 
 def _optional_text(value: str | Unset | None) -> str | None:

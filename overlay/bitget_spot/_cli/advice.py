@@ -10,17 +10,18 @@ from typing import Final
 
 import httpx
 
-from bitget_spot._bulk.report import DONE, Confirmed, Outcome, Report, Status
-from bitget_spot._bulk.runner import CONFIRMABLE
+from bitget_spot._bulk.report import CONFIRMABLE, DONE, Confirmed, Outcome, Report, Status, is_done
 from bitget_spot._cli.orders import BadInputError
 from bitget_spot.errors import (
     ApiError,
     AuthenticationError,
     BitgetError,
     ClockError,
+    DeadlineExceeded,
     InvalidParameterError,
     InvalidResponseError,
     MarketStateError,
+    NetworkError,
     OrderStateError,
     PermissionDeniedError,
     RateLimitedError,
@@ -42,7 +43,7 @@ class Exit(IntEnum):
     REFUSED = 3
     """The exchange refuses the key, the permission, the environment or the clock."""
     UNREACHABLE = 4
-    """The exchange cannot be reached."""
+    """The exchange cannot be reached, or is too busy."""
     DEFECT = 70
     """An error that this program does not expect."""
     INTERRUPTED = 130
@@ -56,22 +57,22 @@ class Terminated(KeyboardInterrupt):
 
 
 FATAL: Final = (AuthenticationError, PermissionDeniedError, WrongEnvironmentError, ClockError)
-NETWORK_ERROR: Final = (httpx.TransportError, InvalidResponseError)
+NETWORK_ERROR: Final = (httpx.TransportError, NetworkError, InvalidResponseError)
 EXIT_BY_ERROR: Final[tuple[tuple[tuple[type[BaseException], ...], Exit], ...]] = (
     ((Terminated,), Exit.TERMINATED),
     ((KeyboardInterrupt,), Exit.INTERRUPTED),
     (FATAL, Exit.REFUSED),
-    (NETWORK_ERROR, Exit.UNREACHABLE),
+    ((*NETWORK_ERROR, SystemBusyError, RateLimitedError), Exit.UNREACHABLE),
     ((BadInputError, InvalidParameterError), Exit.BAD_INPUT),
     ((BitgetError,), Exit.INCOMPLETE),
 )
 """The exit status of each kind of error; the first that matches counts."""
 
-USE_NTP: Final = "Set this machine's clock, best with NTP."
-CHECK_KEY: Final = "Check BITGET_API_KEY; the exchange does not know this key."
+USE_NTP: Final = "Correct this machine's clock, preferably with NTP."
+CHECK_KEY: Final = "Check BITGET_API_KEY; the exchange does not recognize this key."
 CHECK_PASSPHRASE: Final = "Check BITGET_PASSPHRASE; it was set when the API key was created."  # noqa: S105 - advice
-GRANT_TRADING: Final = "Give the API key the permission to trade spot."
-ALLOW_ADDRESS: Final = "Add this machine's IP address to those of the API key."
+GRANT_TRADING: Final = "Grant the API key permission for spot trading."
+ALLOW_ADDRESS: Final = "Add this machine's IP address to the API key's allowlist."
 ADVICE_BY_CODE: Final = {
     "40006": CHECK_KEY,
     "40008": USE_NTP,
@@ -80,45 +81,45 @@ ADVICE_BY_CODE: Final = {
     "40012": CHECK_PASSPHRASE,
     "40014": GRANT_TRADING,
     "40018": ALLOW_ADDRESS,
-    "40034": "Check the symbol; it must be a trading pair of the exchange, written like BTCUSDT.",
+    "40034": "Check the symbol; it must be a trading pair listed on the exchange, written like BTCUSDT.",
     "40036": CHECK_PASSPHRASE,
     "40037": CHECK_KEY,
     "40038": ALLOW_ADDRESS,
     "40040": GRANT_TRADING,
     "40041": "Create a new API key; this one has expired.",
-    "40084": "This is a classic account, and the request was one for unified accounts; please report this.",
-    "40085": "This is a unified account, which this API does not serve; use the key of a classic account.",
-    "40099": "Use --demo (or BITGET_DEMO=1) with a demo key only, and a live key without it.",
+    "40084": "This is a classic account, but the request was for unified accounts. Please report this as a bug.",
+    "40085": "This is a unified account, which this API does not support. Use the API key of a classic account.",
+    "40099": "Demo and live are mixed up: use --demo (or BITGET_DEMO=1) with a demo key, and omit it with a live key.",
 }
 ADVICE_BY_CLASS: Final[Mapping[type[ApiError], str]] = {
     AuthenticationError: "Check BITGET_API_KEY, BITGET_SECRET_KEY and BITGET_PASSPHRASE.",
     ClockError: USE_NTP,
-    PermissionDeniedError: "Check the permissions and IP addresses of the API key, and the account.",
+    PermissionDeniedError: "Check the API key's permissions and IP allowlist, and the status of the account.",
     WrongEnvironmentError: "Check that key, account and --demo match.",
     InvalidParameterError: "Check the ids and the symbol.",
-    OrderStateError: "Check the order at the exchange; its state or type forbids this cancel.",
-    MarketStateError: "Check the trading pair at the exchange, and send the cancel again when it is traded.",
-    RateLimitedError: "Send the cancel again. Share the limit with --rate-limit-store if other programs use the account.",
-    SystemBusyError: "The exchange is busy; send the cancel again.",
+    OrderStateError: "Check the order on the exchange; its state or type does not allow this cancel.",
+    MarketStateError: "Check the trading pair on the exchange, and try again when trading has resumed.",
+    RateLimitedError: "Try again later. If other programs use this account, share the rate limit with --rate-limit-store.",
+    SystemBusyError: "The exchange is busy; try again later.",
 }
 UNCONFIRMED: Final = "unconfirmed"
 """The exchange was to be asked about an order, and did not respond."""
 ADVICE_BY_CONFIRMATION: Final[dict[str, str]] = {
-    Confirmed.CANCELLED: "Nothing to do: it is cancelled, and nothing of it was filled.",
+    Confirmed.CANCELLED: "Nothing to do; it was cancelled without being filled.",
     Confirmed.FILLED: "Check your position; the order was filled before the cancel was executed.",
-    Confirmed.PARTLY_FILLED: "Check your position; a part was filled, and the rest is cancelled.",
+    Confirmed.PARTLY_FILLED: "Check your position; part of the order was filled, and the rest was cancelled.",
     Confirmed.LIVE: "It is still open. Sending the cancel again is safe.",
-    Confirmed.NOT_FOUND: "Check the id and the account; the exchange does not know the order, or does not any more.",
-    UNCONFIRMED: "The exchange did not say what became of it. Sending the cancel again is safe, and asks again.",
+    Confirmed.NOT_FOUND: "Check the id and the account; the exchange has no record of this order, or no longer has one.",
+    UNCONFIRMED: "The exchange did not confirm the outcome. Sending the cancel again is safe, and checks again.",
 }
 ADVICE_BY_STATUS: Final = {
-    Status.ACCEPTED: "The exchange has received the cancel; the order can fill until it is executed. --confirm asks.",
-    Status.GONE: "Filled, cancelled earlier or never there. Check the id; --confirm asks which.",
-    Status.REJECTED: "The exchange refused the cancel for the reason above. Check the order at the exchange.",
-    Status.UNKNOWN: "The result is unknown. Sending the cancel again is safe; --confirm asks.",
+    Status.ACCEPTED: "The exchange has received the cancel, but the order can still fill until it is executed. Use --confirm to check.",
+    Status.GONE: "Filled, cancelled earlier, or never there. Check the id; use --confirm to find out which.",
+    Status.REJECTED: "The exchange refused the cancel for the reason above. Check the order on the exchange.",
+    Status.UNKNOWN: "The result is unknown. Sending the cancel again is safe; use --confirm to check.",
     Status.NOT_SENT: "The cancel was not sent. Sending it again is safe.",
 }
-CHECK_NETWORK: Final = "Check the network and --base-url (BITGET_API_BASE_URL), then send the cancel again."
+CHECK_NETWORK: Final = "Check the network and --base-url (BITGET_API_BASE_URL), then try again."
 
 
 def advice_for_code(code: str | None) -> str | None:
@@ -156,15 +157,6 @@ def confirmation(outcome: Outcome, *, confirm: bool) -> str | None:
     return UNCONFIRMED if confirm and outcome.status in CONFIRMABLE else None
 
 
-def is_done(outcome: Outcome, *, confirm: bool) -> bool:
-    """Return whether there is nothing left to do about an order."""
-    if outcome.confirmed is Confirmed.CANCELLED:
-        return True
-    if outcome.status not in DONE:
-        return False
-    return not confirm or outcome.confirmed is Confirmed.NOT_FOUND
-
-
 def exit_status(report: Report, error: BaseException | None, *, confirm: bool) -> Exit:
     """
     Return the exit status of a run.
@@ -176,12 +168,14 @@ def exit_status(report: Report, error: BaseException | None, *, confirm: bool) -
 
     """
     status = Exit.OK if error is None else exit_status_of_error(error)
+    if not report.outcomes and isinstance(error, DeadlineExceeded):
+        return Exit.UNREACHABLE  # the open orders could not be listed in time
     if not report.outcomes or status is Exit.REFUSED or status >= Exit.DEFECT:
         return status
     common = _common_failure(report)
     if common is not None:
         return common
-    if error is None and all(is_done(outcome, confirm=confirm) for outcome in report):
+    if error is None and all(is_done(outcome, confirmed=confirm) for outcome in report):
         return Exit.OK
     return Exit.INCOMPLETE
 
@@ -218,9 +212,9 @@ def describe(error: BaseException) -> tuple[str, str | None]:
     if isinstance(error, KeyboardInterrupt):
         return "stopped by Ctrl-C", None
     if isinstance(error, ApiError):
-        return f"error response of the exchange: {error}", advice_for_code(error.code)
+        return f"the exchange returned an error: {error}", advice_for_code(error.code)
     if isinstance(error, NETWORK_ERROR):
-        return f"no valid response of the exchange: {type(error).__name__}: {error}".rstrip(": "), CHECK_NETWORK
+        return f"no valid response from the exchange: {type(error).__name__}: {error}".rstrip(": "), CHECK_NETWORK
     if isinstance(error, BitgetError | BadInputError):
         return str(error), None
     frame = traceback.extract_tb(error.__traceback__)[-1]

@@ -9,17 +9,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from enum import StrEnum
 from importlib.metadata import version
-from typing import Annotated, Final, NoReturn, cast
+from typing import Annotated, Final, NoReturn, TypeAlias, cast
 
 import typer
 from attrs import frozen
 
 from bitget_spot._bulk import cancel_open_orders, cancel_orders
+from bitget_spot._bulk.open_orders import OrderFilter
 from bitget_spot._bulk.report import Report, report_of
 from bitget_spot._cli.advice import Exit, Terminated
 from bitget_spot._cli.check import check_all
 from bitget_spot._cli.orders import BadInputError, collect, plan
-from bitget_spot._cli.output import Output, is_tty
+from bitget_spot._cli.output import Output, echo, is_tty
 from bitget_spot.client import DEFAULT_MAX_RETRIES, connect, demo_from_env
 from bitget_spot.credentials import Credentials
 from bitget_spot.rate_limit import RedisStore, SQLiteStore
@@ -27,6 +28,8 @@ from bitget_spot_api import Client
 from bitget_spot_api.operations import SERVER_URL
 
 PROGRAM: Final = "bitget-spot"
+KILL_SWITCH_DEADLINE: Final = 60.0
+"""Seconds that the kill switch has by default."""
 CHECK_RETRIES: Final = 1
 """Retries of `check`: its user is waiting for the result."""
 UsageError: Final = cast("type[typer.BadParameter]", typer.BadParameter.__base__)
@@ -34,12 +37,13 @@ UsageError: Final = cast("type[typer.BadParameter]", typer.BadParameter.__base__
 
 app: Final = typer.Typer(
     name=PROGRAM,
-    help="Cancel Bitget spot orders in bulk.\n\nThe key comes from the environment, never from an argument: "
-    "BITGET_API_KEY, BITGET_SECRET_KEY and BITGET_PASSPHRASE, or files named by these with _FILE appended.",
+    help="Cancel Bitget spot orders in bulk.\n\nSet BITGET_API_KEY, BITGET_SECRET_KEY and BITGET_PASSPHRASE in the "
+    "environment; they are never passed as arguments. To read a value from a file, append _FILE to the variable's name.",
     epilog=(
-        "Exit status: 0 all orders accepted or gone, and cancelled if confirmed; 1 some rejected, unknown or not sent, "
-        "or if confirmed filled or still open; 2 bad input, nothing sent; 3 refused by the exchange (key, permission, "
-        "environment, clock); 4 unreachable; 130 ended by Ctrl-C."
+        "Exit status: 0 all orders accepted or gone (with confirmation: cancelled or not found); 1 some orders rejected, "
+        "unknown or not sent (with confirmation: also filled, still open or unconfirmed); 2 invalid input, nothing sent; "
+        "3 refused by the exchange (key, permission, environment, clock); 4 exchange unreachable or too busy; "
+        "70 internal error; 130 stopped by Ctrl-C; 143 stopped by SIGTERM."
     ),
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -54,16 +58,40 @@ class Side(StrEnum):
     SELL = "sell"
 
 
-BaseUrl = Annotated[str, typer.Option(envvar="BITGET_API_BASE_URL", help="Another exchange, such as a sandbox.")]
-Demo = Annotated[bool, typer.Option("--demo", help="Trade on the demo account, like BITGET_DEMO=1.")]
-Json = Annotated[bool, typer.Option("--json", help="Write one JSON object to stdout.")]
-Deadline = Annotated[
-    float | None, typer.Option(metavar="SECONDS", help="Send no further request after so many seconds.")
+def _valid_duration(seconds: float | None) -> float | None:
+    if seconds is not None and not seconds >= 0:
+        raise typer.BadParameter("give seconds from now, 0 or more")
+    return seconds
+
+
+BaseUrl: TypeAlias = Annotated[
+    str, typer.Option(envvar="BITGET_API_BASE_URL", help="Base URL of the exchange, for example of a sandbox.")
+]
+Demo: TypeAlias = Annotated[bool, typer.Option("--demo", help="Use the demo account (same as BITGET_DEMO=1).")]
+Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Write one JSON object to stdout.")]
+AccountId: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        envvar="BITGET_ACCOUNT_ID",
+        metavar="NAME",
+        help="A name for the account, the same for all of its keys: they share the rate limit.",
+    ),
+]
+RateLimitStore: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        envvar="BITGET_RATE_LIMIT_STORE",
+        metavar="STORE",
+        help="Where to keep the rate limit, so that programs that use the account can share it: memory, sqlite:PATH or "
+        "redis://HOST:6379/0.",
+    ),
 ]
 
 
 @app.callback(invoke_without_command=True)
-def _top(*, show_version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False) -> None:
+def _top(
+    *, show_version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False
+) -> None:
     if show_version:
         typer.echo(f"{PROGRAM} {version(PROGRAM)}")
         raise typer.Exit
@@ -78,38 +106,39 @@ def _top(*, show_version: Annotated[bool, typer.Option("--version", help="Show t
 def cancel(
     *,
     order_id: Annotated[
-        list[str] | None, typer.Option(metavar="ID", help="An order by the exchange's id; repeatable.")
+        list[str] | None, typer.Option(metavar="ID", help="Cancel the order with this order id. Can be repeated.")
     ] = None,
     client_oid: Annotated[
-        list[str] | None, typer.Option(metavar="ID", help="An order by your own id; repeatable.")
+        list[str] | None, typer.Option(metavar="ID", help="Cancel the order with this client id. Can be repeated.")
     ] = None,
     file: Annotated[
         str | None,
         typer.Option(
             metavar="PATH",
             help="A CSV file with the columns symbol, orderId and clientOid in any order, or JSON lines with these "
-            "keys; - is stdin.",
+            "keys. Use - for stdin.",
         ),
     ] = None,
     symbol: Annotated[
-        list[str] | None, typer.Option(metavar="PAIR", help="The trading pair of the orders that have none.")
+        list[str] | None, typer.Option(metavar="PAIR", help="Trading pair of the orders that do not specify one.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the requests; send nothing.")] = False,
-    confirm: Annotated[bool, typer.Option("--confirm", help="Ask afterwards what became of the orders.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the requests without sending them.")] = False,
+    confirm: Annotated[
+        bool, typer.Option("--confirm", help="Afterwards, ask the exchange what became of each order.")
+    ] = False,
     as_json: Json = False,
-    deadline: Deadline = None,
-    batch_size: Annotated[int | None, typer.Option(metavar="N", help="The most orders in a request.")] = None,
-    requests_per_second: Annotated[
-        float | None, typer.Option(metavar="N", help="A limit other than the documented one.")
-    ] = None,
-    rate_limit_store: Annotated[
-        str,
+    deadline: Annotated[
+        float | None,
         typer.Option(
-            envvar="BITGET_RATE_LIMIT_STORE",
-            metavar="STORE",
-            help="Where the programs of one account share the limit: memory, sqlite:PATH or redis://HOST:6379/0.",
+            metavar="SECONDS", callback=_valid_duration, help="Stop sending requests after this many seconds."
         ),
-    ] = "memory",
+    ] = None,
+    batch_size: Annotated[int | None, typer.Option(metavar="N", help="Maximum number of orders in a request.")] = None,
+    requests_per_second: Annotated[
+        float | None, typer.Option(metavar="N", help="Override the documented rate limit.")
+    ] = None,
+    rate_limit_store: RateLimitStore = "memory",
+    account_id: AccountId = None,
     demo: Demo = False,
     base_url: BaseUrl = SERVER_URL,
 ) -> None:
@@ -122,8 +151,14 @@ def cancel(
         if dry_run:
             output.plan(len(collected.orders), requests)
             return
-        settings = ClientSettings(base_url, demo=demo, store=rate_limit_store, requests_per_second=requests_per_second)
-        with settings.client() as client, output.progress(len(collected.orders)) as on_progress, valid_input():
+        settings = ClientSettings(
+            base_url,
+            demo=demo,
+            account_id=account_id,
+            store=rate_limit_store,
+            requests_per_second=requests_per_second,
+        )
+        with settings.client() as client, output.progress(len(collected.orders)) as on_progress:
             report = cancel_orders.sync(
                 client=client,
                 orders=collected.orders,
@@ -141,25 +176,36 @@ def cancel(
 def cancel_open(
     *,
     symbol: Annotated[
-        list[str] | None, typer.Option(metavar="PAIR", help="Only the orders of this pair; repeatable.")
+        list[str] | None, typer.Option(metavar="PAIR", help="Only orders of this trading pair. Can be repeated.")
     ] = None,
-    side: Annotated[Side | None, typer.Option(help="Only the orders of this side.")] = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
+    side: Annotated[Side | None, typer.Option(help="Only orders on this side.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Skip the confirmation prompt.")] = False,
     as_json: Json = False,
-    deadline: Deadline = None,
+    deadline: Annotated[
+        float,
+        typer.Option(
+            metavar="SECONDS",
+            callback=_valid_duration,
+            help="Stop sending requests after this many seconds; inf for no deadline.",
+        ),
+    ] = KILL_SWITCH_DEADLINE,
+    rate_limit_store: RateLimitStore = "memory",
+    account_id: AccountId = None,
     demo: Demo = False,
     base_url: BaseUrl = SERVER_URL,
 ) -> None:
-    """Cancel every open order, and look again until none is left: the kill switch."""
+    """Kill switch: cancel all open orders, and look again until none is left."""
     output = Output(as_json=as_json, confirm=True)
     with exit_on_error(output):
         symbols = symbol or None
         sides = None if side is None else [side.value]
-        settings = ClientSettings(base_url, demo=demo)
+        with valid_input():
+            OrderFilter.from_arguments(symbols, sides)
+        settings = ClientSettings(base_url, demo=demo, account_id=account_id, store=rate_limit_store)
         with settings.client() as client:
             if not yes and not confirmed_by_user(client, symbols, sides, output, settings.account()):
-                raise typer.Exit(output.report(Report(())))
-            with output.progress() as on_progress, valid_input():
+                raise typer.Exit(output.report(Report((), confirm=True)))
+            with output.progress() as on_progress:
                 report = cancel_open_orders.sync(
                     client=client, symbols=symbols, sides=sides, deadline=deadline, on_progress=on_progress
                 )
@@ -168,7 +214,7 @@ def cancel_open(
 
 @app.command(epilog="Example:\n\nbitget-spot check --demo")
 def check(*, as_json: Json = False, demo: Demo = False, base_url: BaseUrl = SERVER_URL) -> None:
-    """Check key, passphrase, clock, account and environment; reads only."""
+    """Check the API key, passphrase, clock, account and environment (read-only)."""
     output = Output(as_json=as_json)
     with exit_on_error(output):
         settings = ClientSettings(base_url, demo=demo, max_retries=CHECK_RETRIES)
@@ -184,7 +230,7 @@ def check(*, as_json: Json = False, demo: Demo = False, base_url: BaseUrl = SERV
     epilog="Example:\n\nbitget-spot sandbox --port 0 --fault drop-after",
 )
 def sandbox(context: typer.Context) -> None:
-    """Run a sandbox exchange on this machine, with scripted faults."""
+    """Run a local sandbox exchange that can simulate faults."""
     with exit_on_error(Output()):
         with valid_input():
             # An extra of its own.
@@ -197,9 +243,9 @@ def run(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    with suppress(ValueError):  # only the main thread receives signals
-        signal.signal(signal.SIGTERM, _terminate)
     try:
+        with suppress(ValueError):  # only the main thread receives signals
+            signal.signal(signal.SIGTERM, _terminate)
         return int(app(argv, prog_name=PROGRAM, standalone_mode=False) or 0)
     except UsageError as error:
         error.show()
@@ -207,6 +253,8 @@ def run(argv: Sequence[str] | None = None) -> int:
     except SystemExit as error:
         # From the sandbox's own parser, from shell completion, and from rich if the help is not read to its end.
         return error.code if isinstance(error.code, int) else 0
+    except BaseException as error:  # noqa: BLE001 - no traceback reaches a user
+        return int(Output().report(Report(()), error))
 
 
 def _terminate(*_: object) -> NoReturn:
@@ -225,17 +273,20 @@ def exit_on_error(output: Output) -> Iterator[None]:
     except (typer.Exit, SystemExit):
         raise
     except BaseException as error:  # noqa: BLE001 - no traceback reaches a user
-        raise typer.Exit(output.report(report_of(error) or Report(()), error)) from None
+        try:
+            status = output.report(report_of(error) or Report(()), error)
+        except KeyboardInterrupt:
+            echo("stopped by Ctrl-C")
+            status = Exit.INTERRUPTED
+        raise typer.Exit(status) from None
 
 
 @contextmanager
 def valid_input() -> Iterator[None]:
-    """Raise `BadInputError` if options or environment are not valid."""
+    """Raise `BadInputError` if options or environment are not valid; nothing is sent here."""
     try:
         yield
     except (ValueError, OSError, ImportError) as error:
-        if report_of(error) is not None:
-            raise  # it ended a run, so it is not about the input
         raise BadInputError(str(error)) from None
 
 
@@ -246,13 +297,12 @@ def confirmed_by_user(
     Show the open orders, and return whether the user confirms; false if there are none.
 
     Raises:
-        BadInputError: The user does not confirm, or there is no terminal to ask in.
+        BadInputError: The user does not confirm, or the program does not run in a terminal.
 
     """
     if not (is_tty(sys.stdin) and is_tty(sys.stderr)):
         raise BadInputError("Not running in a terminal, so confirmation is not possible. Pass --yes to skip it.")
-    with valid_input():
-        orders = cancel_open_orders.find(client=client, symbols=symbols, sides=sides)
+    orders = cancel_open_orders.find(client=client, symbols=symbols, sides=sides)
     if not orders:
         return False
     output.question(orders, account)
@@ -267,6 +317,7 @@ class ClientSettings:
 
     base_url: str
     demo: bool
+    account_id: str | None = None
     store: str = "memory"
     requests_per_second: float | None = None
     max_retries: int = DEFAULT_MAX_RETRIES
@@ -288,6 +339,7 @@ class ClientSettings:
                     base_url=self.base_url,
                     rate_limit_store=store,
                     requests_per_second=self.requests_per_second,
+                    account_id=self.account_id,
                     demo=self.demo or None,
                     max_retries=self.max_retries,
                 )

@@ -29,15 +29,15 @@ NOT_CHECKED: Final = "not checked"
 
 DETAILS: Final = {
     "key": "the exchange knows it",
-    "passphrase": "it belongs to the key",
+    "passphrase": "it matches the key",
     "secret": "its signature is accepted",
     "address": "the key may be used from this IP address",
-    "account": "a classic account, as this API needs it",
-    "environment": "the key belongs to it",
-    "reading": "the key may read orders",
+    "account": "a classic account, as this API requires",
+    "environment": "the key matches it",
+    "reading": "the key can read orders",
 }
 """What a successful signed request shows."""
-TRADING: Final = "only a cancel shows whether the key may trade"
+TRADING: Final = "only an actual cancel shows whether the key can trade"
 CHECKS: Final = ("exchange", "clock", *DETAILS, "trading")
 CHECK_BY_CODE: Final[Mapping[str, str]] = {
     "40002": "secret",
@@ -102,7 +102,7 @@ def check_all(client: Client, account: str) -> tuple[list[CheckResult], Exit]:
 def check_clock(reading: ClockReading) -> CheckResult:
     """Return whether this machine's clock is accurate enough to sign requests without a correction."""
     direction = "behind" if reading.offset > 0 else "ahead of"
-    detail = f"this machine's is {abs(reading.offset):.1f} s {direction} the exchange's"
+    detail = f"this machine's clock is {abs(reading.offset):.1f} s {direction} the exchange's"
     if abs(reading.offset) <= TIMESTAMP_WINDOW_SECONDS:
         return CheckResult("clock", OK, detail)
     return CheckResult("clock", WRONG, f"{detail}; this client corrects that, but other programs do not. {USE_NTP}")

@@ -20,7 +20,7 @@ from typing import Final, TypeAlias
 from attrs import define, field, frozen
 
 from bitget_spot._bulk import cancel_orders
-from bitget_spot._bulk.planner import FIELDS
+from bitget_spot._bulk.planner import FIELDS, check_symbol
 from bitget_spot._bulk.report import Outcome, Status
 from bitget_spot.errors import InvalidBatchError
 from bitget_spot_api.models import BatchCancelOrdersRequest, OrderRef
@@ -80,7 +80,7 @@ def collect(
         name = "stdin" if file == "-" else file
         rows += _rows(name, _read_text(file, name), problems)
     elif not rows:
-        problems.add("no orders: use --order-id, --client-oid or --file")
+        problems.add("", "no orders; use --order-id, --client-oid or --file")
     symbol = _default_symbol(symbols, problems)
     orders = [_order(row, symbol, problems) for row in rows]
     problems.raise_if_any()
@@ -116,30 +116,47 @@ class _Row:
     fields: Fields
 
 
+@frozen
+class _Problem:
+    """One thing that is wrong with the input."""
+
+    place: str
+    message: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.message}" if self.place else self.message
+
+
 @define
 class _Problems:
-    """Everything that is wrong with the input, by line."""
+    """Everything that is wrong with the input."""
 
-    _found: list[tuple[int, str]] = field(factory=list)
+    _found: list[_Problem] = field(factory=list)
 
-    def add(self, message: str, line: int = 0) -> None:
-        self._found.append((line, message))
+    def add(self, place: str, message: str, line: int = 0) -> None:
+        self._found.append(_Problem(place, message, line))
 
-    def has_line(self, line: int) -> bool:
-        return any(number == line for number, _ in self._found)
+    def has_place(self, place: str) -> bool:
+        return any(problem.place == place for problem in self._found)
 
     def raise_if_any(self) -> None:
         if self._found:
-            in_order = sorted(self._found, key=lambda problem: problem[0])
-            raise BadInputError(*(message for _, message in in_order))
+            by_line = sorted(self._found, key=lambda problem: problem.line)
+            raise BadInputError(*(str(problem) for problem in by_line))
 
 
 def _default_symbol(symbols: Iterable[str], problems: _Problems) -> str | None:
     names = {symbol.strip().upper() for symbol in symbols}
     if len(names) > 1 or "" in names:
-        problems.add("--symbol: give one pair, or a file with the column symbol")
+        problems.add("--symbol", "specify one trading pair, or use a file with a symbol column")
         return None
-    return next(iter(names), None)
+    symbol = next(iter(names), None)
+    try:
+        check_symbol("--symbol", symbol)
+    except ValueError as error:
+        problems.add("", str(error))
+    return symbol
 
 
 def _read_text(file: str, name: str) -> str:
@@ -153,7 +170,7 @@ def _read_text(file: str, name: str) -> str:
         line = content.count(b"\n", 0, error.start) + 1
         raise BadInputError(f"{name}:{line}: not UTF-8; save the file as 'CSV UTF-8'") from None
     if not re.search(r'[^\s,;"]', text):
-        raise BadInputError(f"{name}: empty; give a line for each order")
+        raise BadInputError(f"{name}: the file is empty; add one line for each order")
     return text
 
 
@@ -165,7 +182,9 @@ def _rows(name: str, text: str, problems: _Problems) -> list[_Row]:
     is_json = text.lstrip()[0] in "{[" or Path(name).suffix in JSON_SUFFIXES
     rows = list(_json_rows(name, text, problems) if is_json else _csv_rows(name, text, problems))
     if _are_rounded([str(value) for row in rows for column, value in row.fields if column == "orderId"]):
-        problems.add(f"{name}: every orderId ends in zeros, so a spreadsheet has rounded them; export them as text")
+        problems.add(
+            name, "every orderId ends in zeros, so a spreadsheet has probably rounded them; export the column as text"
+        )
     return rows
 
 
@@ -187,14 +206,15 @@ def _csv_rows(name: str, text: str, problems: _Problems) -> Iterator[_Row]:
     _check_columns(f"{name}:{header_line}", header_line, [column for column in header if column], problems)
     if set(ID_COLUMNS).isdisjoint(header):
         problems.add(
-            f"{name}:{header_line}: no column orderId or clientOid; begin with a line such as symbol,orderId,clientOid",
+            f"{name}:{header_line}",
+            "missing column orderId or clientOid; begin the file with a header such as symbol,orderId,clientOid",
             header_line,
         )
         return
     for line, cells in rows:
         place = f"{name}:{line}"
         if any(cells[len(header) :]):
-            problems.add(f"{place}: more cells than the header has", line)
+            problems.add(place, "more cells than the header", line)
         yield _Row(place, line, list(zip(header, cells, strict=False)))
 
 
@@ -205,7 +225,7 @@ def _json_rows(name: str, text: str, problems: _Problems) -> Iterator[_Row]:
         place = f"{name}:{line}"
         fields = _parse_object(content)
         if fields is None:
-            problems.add(f"{place}: not a JSON object; give one a line, as `jq -c` writes them", line)
+            problems.add(place, "not a JSON object; write one object per line, as `jq -c` does", line)
             continue
         _check_columns(place, line, [column for column, _ in fields], problems)
         yield _Row(place, line, fields)
@@ -225,9 +245,9 @@ def _check_columns(place: str, line: int, names: Sequence[str], problems: _Probl
     for name, count in Counter(names).items():
         if name not in COLUMNS:
             hint = COLUMN_HINTS.get(name, DEFAULT_COLUMN_HINT)
-            problems.add(f"{place}: unknown column {name[:MAX_DISPLAY]!r}; {hint}", line)
+            problems.add(place, f"unknown column {name[:MAX_DISPLAY]!r}; {hint}", line)
         if count > 1:
-            problems.add(f"{place}: the column {name} is there twice; remove one", line)
+            problems.add(place, f"duplicate column {name}; remove one", line)
 
 
 def _order(row: _Row, default_symbol: str | None, problems: _Problems) -> OrderRef:
@@ -240,21 +260,21 @@ def _order(row: _Row, default_symbol: str | None, problems: _Problems) -> OrderR
             continue
         problem = _value_problem(column, value, text)
         if problem:
-            problems.add(f"{row.place}: {column} {text[:MAX_DISPLAY]!r} {problem}", row.line)
+            problems.add(row.place, f"{column} {text[:MAX_DISPLAY]!r} {problem}", row.line)
         # The exchange writes trading pairs in upper case.
         fields[FIELDS[column]] = text.upper() if column == "symbol" else text
-    if fields.keys() <= {"symbol"} and not problems.has_line(row.line):
-        problems.add(f"{row.place}: no order; fill in an orderId or a clientOid", row.line)
+    if fields.keys() <= {"symbol"} and not problems.has_place(row.place):
+        problems.add(row.place, "no order id; fill in orderId or clientOid", row.line)
     return OrderRef(**fields)
 
 
 def _value_problem(column: str, value: object, text: str) -> str | None:
     if SPREADSHEET_NUMBER.fullmatch(text):
-        return "is not a valid id, because a spreadsheet or a float has changed it; export the column as text"
+        return "is not a valid id, it looks like a number changed by a spreadsheet; export the column as text"
     if not isinstance(value, str):
         return "is not text; put it in quotes"
     if not text.isprintable():
-        return "contains an invisible character; type it again"
+        return "contains an invisible character; retype it"
     if column == "orderId" and not (text.isascii() and text.isdecimal()):
-        return "is not a decimal number; give one order a line, and your own id as clientOid"
+        return "must contain digits only; put one order on each line, and use clientOid for your own ids"
     return None

@@ -25,7 +25,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bitget_spot._bulk.planner import FIELDS
-from bitget_spot._bulk.report import Outcome, Report, Status
+from bitget_spot._bulk.report import Confirmed, Outcome, Report, Status, is_done
 from bitget_spot._bulk.runner import ProgressCallback
 from bitget_spot._cli.advice import (
     ADVICE_BY_CONFIRMATION,
@@ -35,7 +35,6 @@ from bitget_spot._cli.advice import (
     confirmation,
     describe,
     exit_status,
-    is_done,
 )
 from bitget_spot._cli.check import NOT_CHECKED, OK, WRONG, CheckResult
 from bitget_spot_api.models import BatchCancelOrdersRequest, Order
@@ -76,7 +75,7 @@ class Output:
             write(sys.stdout, text)
         except OSError as error:
             # The orders are cancelled all the same, so the user must see the result.
-            echo(f"cannot write to stdout: {error.strerror}; the result is:\n{text}")
+            echo(f"cannot write to stdout: {error.strerror}; here is the result:\n{text}")
             raise SystemExit(Exit.DEFECT) from None
 
     def plan(self, order_count: int, requests: Sequence[BatchCancelOrdersRequest]) -> None:
@@ -127,7 +126,7 @@ class Output:
         pairs = ", ".join(f"{number} {sanitize(symbol)}" for symbol, number in by_symbol.items())
         question = (
             f"{count(len(orders), 'open order')} of {account}: {pairs}.\n"
-            "Cancel them, and those that are opened meanwhile? [y/N] "
+            "Cancel them, and any that are opened in the meantime? [y/N] "
         )
         write(sys.stderr, render(sys.stderr, table, question).rstrip("\n") + " ")
 
@@ -155,8 +154,7 @@ class Output:
             if not show_bar:
                 counts = Counter(outcome.status for outcome in outcomes)
                 summary = ", ".join(f"{number} {status}" for status, number in counts.items())
-                of_total = f" of {total}" if total else ""
-                echo(f"{completed}{of_total} orders: {summary}")
+                echo(f"{f'{completed} of {total}' if total else completed} done: {summary}")
 
         with bar if show_bar else nullcontext():
             yield on_progress
@@ -167,17 +165,32 @@ def report_parts(report: Report, *, confirm: bool) -> Iterator[RenderableType]:
     yield from _groups(report, confirm=confirm)
     yield _totals(report, confirm=confirm)
     if report.unmatched:
-        yield f"{count(len(report.unmatched), 'row')} of the responses belong to none of these orders."
-    left = sum(not is_done(outcome, confirm=confirm) for outcome in report)
-    label = "Still open, filled or unknown" if confirm else "Neither accepted nor gone"
-    yield Text(f"{label}: {left or 'none'} of {count(len(report), 'order')}.", "bold red" if left else "bold green")
+        yield f"{count(len(report.unmatched), 'row')} of the responses without an order of this run."
+    if report.outcomes:
+        yield _conclusion(report, confirm=confirm)
+
+
+def _conclusion(report: Report, *, confirm: bool) -> Text:
+    """Return what happened, in one sentence."""
+    total = len(report)
+    left = sum(not is_done(outcome, confirmed=confirm) for outcome in report)
+    if left:
+        verb = "is" if left == 1 else "are"
+        state = "still open, filled or unknown" if confirm else "neither accepted nor gone"
+        return Text(f"{left} of {count(total, 'order')} {verb} {state}.", "bold red")
+    subject = "The order is" if total == 1 else f"All {total} orders are"
+    if not confirm:
+        return Text(f"{subject} accepted or gone.", "bold green")
+    if all(outcome.confirmed is Confirmed.CANCELLED for outcome in report):
+        return Text(f"{subject} cancelled; none was filled.", "bold green")
+    return Text(f"{subject} cancelled, or not known to the exchange.", "bold green")
 
 
 def _groups(report: Report, *, confirm: bool) -> Iterator[RenderableType]:
     """Lay out the orders that need attention, those with the same outcome together."""
     groups: dict[tuple[Status, str | None, str | None, str | None], list[Outcome]] = {}
     for outcome in _by_status(report):
-        if outcome.status is not Status.ACCEPTED or not is_done(outcome, confirm=confirm):
+        if outcome.status is not Status.ACCEPTED or not is_done(outcome, confirmed=confirm):
             confirmed = confirmation(outcome, confirm=confirm)
             groups.setdefault((outcome.status, outcome.code, confirmed, outcome.message), []).append(outcome)
     for (status, code, confirmed, message), outcomes in groups.items():
@@ -201,7 +214,7 @@ def _order_table(outcomes: Sequence[Outcome]) -> Table:
 def _totals(report: Report, *, confirm: bool) -> RenderableType:
     totals = Counter((outcome.status, confirmation(outcome, confirm=confirm)) for outcome in _by_status(report))
     if not totals:
-        return "No order was open."
+        return "There were no open orders."
     table = new_table("outcome", "orders", "meaning")
     for (status, confirmed), number in totals.items():
         meaning = ADVICE_BY_CONFIRMATION[confirmed] if confirmed else ADVICE_BY_STATUS[status]

@@ -41,6 +41,7 @@ def build_chain(
     store: Store,
     budget: Callable[[Operation], str],
     limits: Mapping[str, RateLimit],
+    timeout: float | None,
 ) -> Middleware:
     """
     Return the outermost middleware of a client.
@@ -54,11 +55,12 @@ def build_chain(
         store: Where the permits are kept.
         budget: Returns the name of an operation's budget.
         limits: The rate limit of each operation, by its id.
+        timeout: Seconds that an attempt may take; `None` for no limit.
 
     """
     clock = ServerClock()
     signing = SigningMiddleware(send, credentials=credentials, origin=origin, headers=headers, clock=clock)
     responses = ResponseMiddleware(signing, clock=clock)
-    rate_limit = RateLimitMiddleware(responses, store=store, budget=budget, limits=limits)
+    rate_limit = RateLimitMiddleware(responses, store=store, budget=budget, limits=limits, attempt_timeout=timeout)
     retry = RetryMiddleware(rate_limit, max_retries=max_retries)
     return ValidateMiddleware(retry)

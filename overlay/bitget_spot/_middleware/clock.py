@@ -19,6 +19,10 @@ class ServerClock:
         self.offset = 0.0
         """Seconds to add to the local time."""
 
+    def reset(self) -> None:
+        """Fall back to the local clock."""
+        self.offset = 0.0
+
     def observe(self, server_time: int | None, sent_at: float | None) -> None:
         """
         Take the clock in a response into account, which has just been received.

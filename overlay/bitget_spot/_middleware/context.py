@@ -41,6 +41,10 @@ class RunStopped(Exception):  # noqa: N818 - not an error: the run has ended bef
     """The run has ended, so the request must not be sent any more."""
 
 
+class PermitExpired(Exception):  # noqa: N818 - not an error: another permit is needed
+    """So much time has passed since the permit was acquired that the request must not use it any more."""
+
+
 @define
 class CancelScope:
     """
@@ -56,7 +60,8 @@ class CancelScope:
     clock: Callable[[], float] = time.monotonic
     _stopped: bool = False
     _waiters: set[Waiter] = field(factory=set)
-    _lock: threading.Lock = field(factory=threading.Lock)
+    # A signal handler may run on top of a thread that has the lock.
+    _lock: threading.RLock = field(factory=threading.RLock)
 
     @classmethod
     def with_timeout(cls, seconds: float | None) -> Self:
@@ -78,7 +83,7 @@ class CancelScope:
         """End the run and wake everything that waits in it."""
         with self._lock:
             self._stopped = True
-            for waiter in self._waiters:
+            for waiter in list(self._waiters):
                 waiter.notify()
 
     def remaining(self) -> float:
@@ -112,21 +117,30 @@ class Attempt:
     One attempt to send a request, as the layers below the rate limit report it.
 
     Attributes:
+        usable_until: When its permit expires, by the clock of the transport; `None` without a permit.
         signed_at: The local time at which it was stamped, in seconds since the epoch.
         reached_transport: The request has been passed to the innermost transport.
         reports_timing: That transport reports when headers leave and when it opens a connection.
         opened_connection: A connection had to be opened for it.
         headers_sent_at: When its headers left, by the transport's clock; `None` if they have not, or are not reported.
+        rate_limited_rows: The exchange refused single orders because there were too many requests.
         failed_before_sending: It ended in an error of httpx after which no byte has left.
 
     """
 
+    usable_until: float | None = None
     signed_at: float | None = None
     reached_transport: bool = False
     reports_timing: bool = False
     opened_connection: bool = False
     headers_sent_at: float | None = None
+    rate_limited_rows: bool = False
     failed_before_sending: bool = False
+
+    @property
+    def reused_connection(self) -> bool:
+        """Whether the request was sent on a connection that was already open."""
+        return self.headers_sent_at is not None and not self.opened_connection
 
     @property
     def has_left(self) -> bool:

@@ -13,14 +13,17 @@ from attrs import define
 
 from bitget_spot._concurrency import Effect, Waiter
 from bitget_spot._middleware.base import Flow, Middleware, Transport, operation_of
-from bitget_spot._middleware.context import Attempt, RequestContext, context_of
+from bitget_spot._middleware.context import Attempt, PermitExpired, RequestContext, context_of
 from bitget_spot.errors import ApiError, InvalidResponseError, RateLimitedError
 from bitget_spot.rate_limit.policy import IN_FLIGHT_GRACE, PermitRelease, RequestResult
 from bitget_spot.rate_limit.store import Store
 from bitget_spot_api.operations import Operation, RateLimit
 
-MAX_STEP_TIME: Final = 60.0
-"""Seconds that one step of a request may take, for the lease, if the caller has set no timeout."""
+DEFAULT_ATTEMPT_TIME: Final = 60.0
+"""Seconds that an attempt may take, for the lease, if there is no timeout."""
+MAX_PERMIT_AGE: Final = 0.9
+"""Seconds after which a permit is too old to send with: its lease must outlast the attempt, also in a process that was
+suspended meanwhile."""
 _permit_numbers = itertools.count()
 
 
@@ -34,7 +37,8 @@ class PermitRequest:
         name: The name of the permit.
         limit: How many permits the budget has.
         lease: Seconds after which the permit is available again if it is never released.
-        asked: The store has been asked, so it must be told when the attempt is over.
+        asked: The store has been asked, so the permit must be released when the attempt is over.
+        usable_until: When the permit is too old to send with.
 
     """
 
@@ -43,6 +47,7 @@ class PermitRequest:
     limit: RateLimit
     lease: float
     asked: bool = False
+    usable_until: float | None = None
 
 
 class RateLimitMiddleware(Middleware):
@@ -55,6 +60,7 @@ class RateLimitMiddleware(Middleware):
         store: Store,
         budget: Callable[[Operation], str],
         limits: Mapping[str, RateLimit],
+        attempt_timeout: float | None = None,
         pause: Callable[[Waiter, float], Effect] = Waiter.wait,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -62,6 +68,7 @@ class RateLimitMiddleware(Middleware):
         self._store = store
         self._budget = budget
         self._limits = limits
+        self._lease = IN_FLIGHT_GRACE + (DEFAULT_ATTEMPT_TIME if attempt_timeout is None else attempt_timeout)
         self._pause = pause
         self._clock = clock
 
@@ -71,14 +78,23 @@ class RateLimitMiddleware(Middleware):
         if operation is None:
             unlimited: httpx.Response = yield request
             return unlimited
-        context = context_of(request)
+        budget = self._budget(operation)
         limit = self._limits[operation.operation_id]
-        permit = PermitRequest(
-            self._budget(operation), str(next(_permit_numbers)), limit, lease_of(request) + limit.period_seconds
-        )
+        while True:
+            permit = PermitRequest(budget, str(next(_permit_numbers)), limit, self._lease)
+            try:
+                return (yield from self._send_with(permit, request))
+            except PermitExpired:
+                continue
+
+    def _send_with(self, permit: PermitRequest, request: httpx.Request) -> Flow:
+        context = context_of(request)
         error: BaseException | None = None
         try:
             yield from self._acquire(permit, context)
+            # A store that was slow may have taken longer than the run lasts.
+            context.raise_if_stopped()
+            context.attempt.usable_until = permit.usable_until
             response: httpx.Response = yield request
         except BaseException as caught:
             error = caught
@@ -99,12 +115,14 @@ class RateLimitMiddleware(Middleware):
         try:
             with context.scope.wake_on_stop(waiter):
                 while True:
-                    wait = permit.limit.period_seconds
                     # Asked again at once: a permit released before this waiter was in the queue has not notified it.
-                    if queue.is_first(waiter):
+                    if queue.is_turn_of(waiter, acts_within=self._store.response_time):
                         wait = yield from self._ask(permit)
                         if not wait:
                             return
+                        queue.sleeps(waiter, wait)
+                    else:
+                        wait = queue.seconds_until_overdue(waiter, default=permit.limit.period_seconds)
                     yield self._pause(waiter, min(wait, context.scope.remaining()))
                     context.raise_if_stopped()
         finally:
@@ -112,6 +130,7 @@ class RateLimitMiddleware(Middleware):
 
     def _ask(self, permit: PermitRequest) -> Generator[Effect, None, float]:
         permit.asked = True
+        permit.usable_until = self._clock() + MAX_PERMIT_AGE
         return (yield from self._store.acquire(permit.budget, permit.name, permit.limit, permit.lease))
 
     def _release(
@@ -127,12 +146,6 @@ class RateLimitMiddleware(Middleware):
         self._store.queue(permit.budget).notify_first()
 
 
-def lease_of(request: httpx.Request) -> float:
-    """Return the seconds that a request can take by its timeouts, and that it may then still be in flight."""
-    timeouts = request.extensions.get("timeout", {"read": None}).values()
-    return IN_FLIGHT_GRACE + sum(MAX_STEP_TIME if seconds is None else seconds for seconds in timeouts)
-
-
 def permit_release(attempt: Attempt, error: BaseException | None, now: float) -> PermitRelease:
     """Return what an attempt means for its permit: it ended in this error, or in a success."""
     if not attempt.has_left:
@@ -142,7 +155,8 @@ def permit_release(attempt: Attempt, error: BaseException | None, now: float) ->
     latency = None
     if not attempt.opened_connection and attempt.headers_sent_at is not None:
         latency = now - attempt.headers_sent_at
-    return PermitRelease(RequestResult.COUNTED, latency, is_rate_limited(error))
+    rate_limited = attempt.rate_limited_rows or is_rate_limited(error)
+    return PermitRelease(RequestResult.COUNTED, latency, rate_limited)
 
 
 def is_counted(error: BaseException | None) -> bool:

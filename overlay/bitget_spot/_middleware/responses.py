@@ -18,9 +18,10 @@ import httpx
 from bitget_spot._middleware.base import Flow, Middleware, Transport
 from bitget_spot._middleware.clock import ServerClock
 from bitget_spot._middleware.context import context_of
-from bitget_spot.errors import ApiError, InvalidResponseError, error_class
-from bitget_spot_api.operations import REMAINING_CALLS_HEADER, SUCCESS_CODE
+from bitget_spot.errors import ApiError, ClockError, InvalidResponseError, error_class
+from bitget_spot_api.operations import ERROR_CODES, REMAINING_CALLS_HEADER, SUCCESS_CODE
 
+RATE_LIMIT_CODES: Final = ERROR_CODES["rate-limit"]
 MAX_EXCERPT: Final = 2_000
 """Bytes of a body that an error keeps: enough for a proxy's request id, which its operators ask for."""
 
@@ -43,7 +44,11 @@ class ResponseMiddleware(Middleware):
         self._clock.observe(_milliseconds(envelope.get("requestTime")), context.attempt.signed_at)
         error = parse_error(envelope, response.status_code)
         if error is not None:
+            if isinstance(error, ClockError) and error.request_time is None:
+                # An earlier response may have shown a wrong time, and this one shows none to correct it by.
+                self._clock.reset()
             raise error
+        context.attempt.rate_limited_rows = has_rate_limited_rows(envelope.get("data"))
         # A success with another status is still a success, and the generated parser reads successes with 200 only.
         response.status_code = HTTPStatus.OK
         return response
@@ -67,6 +72,14 @@ def parse_envelope(response: httpx.Response) -> dict[str, object] | InvalidRespo
     if not isinstance(code, str | int) or isinstance(code, bool):
         return invalid_response(response, "JSON without a code")
     return dict(envelope)
+
+
+def has_rate_limited_rows(data: object) -> bool:
+    """Return whether the exchange refused single orders because there were too many requests."""
+    rows = data.get("failureList") if isinstance(data, dict) else None
+    if not isinstance(rows, list):
+        return False
+    return any(isinstance(row, dict) and row.get("errorCode") in RATE_LIMIT_CODES for row in rows)
 
 
 def parse_error(envelope: dict[str, object], status: int) -> ApiError | None:
@@ -99,9 +112,15 @@ def invalid_response(response: httpx.Response, problem: str) -> InvalidResponseE
 
 
 def printable(value: object) -> str:
-    """Return a value of a response as text that can be encoded; JSON may contain unpaired surrogates."""
+    """
+    Return a value of a response as text that can be printed.
+
+    JSON may contain unpaired surrogates, which cannot be encoded, and control characters, which could change a terminal.
+    """
     text = value if isinstance(value, str) else json.dumps(value)
-    return text.encode("utf-8", "replace").decode()
+    if text.isprintable():
+        return text
+    return "".join(character if character.isprintable() else " " for character in text)
 
 
 def _milliseconds(value: object) -> int | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ssl
-import threading
 import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -11,10 +10,12 @@ from typing import Any, Final, cast
 
 import httpx
 
-from bitget_spot._concurrency import PerLoop
+from bitget_spot._concurrency import ForkAware, PerLoop, inherited
 from bitget_spot._middleware.base import Transport
-from bitget_spot._middleware.context import NOT_SENT_ERRORS, Attempt, context_of
-from bitget_spot.errors import InvalidResponseError
+from bitget_spot._middleware.body import BodyReader
+from bitget_spot._middleware.connections import CurrentTransport, PooledTransport, socket_options
+from bitget_spot._middleware.context import NOT_SENT_ERRORS, Attempt, PermitExpired, context_of
+from bitget_spot._middleware.sync_deadline import attempt_deadline, limit_socket_calls
 
 CONNECTION_LIMITS: Final = httpx.Limits(max_connections=200, max_keepalive_connections=100, keepalive_expiry=240)
 """
@@ -23,29 +24,95 @@ then needed at once. Their number is bounded by the rate limit, 100 a second at 
 """
 
 
-class SendTransport(Transport):
-    """Sends, reads the whole response, and reports the timing to the attempt."""
+class SendTransport(Transport, ForkAware):
+    """
+    Sends, reads the whole response, and reports the timing to the attempt.
+
+    Args:
+        verify: As in httpx.
+        proxy: As in httpx.
+        timeout: Seconds from connecting to the last byte of the response; `None` for no limit.
+        transport: Sends instead of httpx's own transports.
+        clock: Returns seconds that never go backwards.
+
+    """
 
     def __init__(
         self,
         *,
         verify: ssl.SSLContext | bool = True,
         proxy: str | None = None,
+        timeout: float | None = None,
         transport: httpx.BaseTransport | httpx.AsyncBaseTransport | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        super().__init__()
         # Created now: loading the certificates takes longer than a request, and requests are stamped before they get here.
         context = httpx.create_ssl_context(verify) if isinstance(verify, bool) else verify
         self._settings: dict[str, Any] = {"verify": context, "proxy": proxy, "limits": CONNECTION_LIMITS}
+        self._settings["socket_options"] = socket_options()
+        self._timeout = timeout
         self._custom_transport = transport
         self._clock = clock
-        self._lock = threading.Lock()
-        self._sync_transport: httpx.HTTPTransport | None = None
-        self._async_transports = PerLoop(lambda: httpx.AsyncHTTPTransport(**self._settings))
+        self._for_threads = CurrentTransport(self._open_sync)
+        self._for_loops = PerLoop(lambda: _AsyncTransports(lambda: httpx.AsyncHTTPTransport(**self._settings)))
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send from this thread."""
-        transport = cast("httpx.BaseTransport", self._custom_transport or self._for_threads())
+        if self._custom_transport is not None:
+            return self._send_sync(request, cast("httpx.BaseTransport", self._custom_transport))
+        pooled = self._for_threads.acquire()
+        try:
+            return self._send_sync(request, pooled.transport)
+        except httpx.TimeoutException:
+            if context_of(request).attempt.reused_connection:
+                self._for_threads.retire(pooled)
+            raise
+        finally:
+            unused = self._for_threads.release(pooled)
+            if unused is not None:
+                unused.close()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send from this task."""
+        if self._custom_transport is not None:
+            return await self._send_async(request, cast("httpx.AsyncBaseTransport", self._custom_transport))
+        transports = await self._for_loops.get()
+        pooled: PooledTransport[httpx.AsyncHTTPTransport] = transports.acquire()
+        try:
+            return await self._send_async(request, pooled.transport)
+        except httpx.TimeoutException:
+            if context_of(request).attempt.reused_connection:
+                transports.retire(pooled)
+            raise
+        finally:
+            unused = transports.release(pooled)
+            if unused is not None:
+                await unused.aclose()
+
+    def close(self) -> None:
+        """Close the connections of the threads when their requests are over; the next request opens new ones."""
+        if isinstance(self._custom_transport, httpx.BaseTransport):
+            self._custom_transport.close()
+        unused = self._for_threads.close()
+        if unused is not None:
+            unused.close()
+
+    async def aclose(self) -> None:
+        """Close the connections of the running event loop; other loops keep theirs."""
+        if isinstance(self._custom_transport, httpx.AsyncBaseTransport):
+            await self._custom_transport.aclose()
+        await self._for_loops.aclose()
+
+    def after_fork_in_child(self) -> None:
+        """Forget the connections of the parent's threads, without closing them."""
+        inherited.append(self._for_threads)
+        self._for_threads = CurrentTransport(self._open_sync)
+
+    def _open_sync(self) -> httpx.HTTPTransport:
+        return limit_socket_calls(httpx.HTTPTransport(**self._settings))
+
+    def _send_sync(self, request: httpx.Request, transport: httpx.BaseTransport) -> httpx.Response:
         attempt = self._begin(request)
         callers_trace = request.extensions.get("trace")
 
@@ -55,24 +122,24 @@ class SendTransport(Transport):
                 callers_trace(event, info)
 
         request.extensions["trace"] = trace
-        started_at = time.perf_counter()
+        started_at = self._clock()
         try:
-            response = transport.handle_request(request)
-            try:
-                response.read()
-            except httpx.DecodingError as error:
-                raise _undecodable(response) from error
-            finally:
-                response.close()
+            with attempt_deadline(self._timeout):
+                response = transport.handle_request(request)
+                body = BodyReader(response)
+                try:
+                    for chunk in cast("httpx.SyncByteStream", response.stream):
+                        body.feed(chunk)
+                finally:
+                    response.close()
         except NOT_SENT_ERRORS:
             attempt.failed_before_sending = True
             raise
-        response.elapsed = timedelta(seconds=time.perf_counter() - started_at)
-        return response
+        return self._finished(body, started_at)
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send from this task."""
-        transport = cast("httpx.AsyncBaseTransport", self._custom_transport or await self._async_transports.get())
+    async def _send_async(self, request: httpx.Request, transport: httpx.AsyncBaseTransport) -> httpx.Response:
+        import asyncio  # noqa: PLC0415 - sync programs do not need it
+
         attempt = self._begin(request)
         callers_trace = request.extensions.get("trace")
 
@@ -82,39 +149,34 @@ class SendTransport(Transport):
                 await callers_trace(event, info)
 
         request.extensions["trace"] = trace
-        started_at = time.perf_counter()
+        started_at = self._clock()
         try:
-            response = await transport.handle_async_request(request)
-            try:
-                await response.aread()
-            except httpx.DecodingError as error:
-                raise _undecodable(response) from error
-            finally:
-                await response.aclose()
+            async with asyncio.timeout(self._timeout):
+                response = await transport.handle_async_request(request)
+                body = BodyReader(response)
+                try:
+                    async for chunk in cast("httpx.AsyncByteStream", response.stream):
+                        body.feed(chunk)
+                finally:
+                    await response.aclose()
+        except TimeoutError:
+            raise self._total_timeout(attempt) from None
         except NOT_SENT_ERRORS:
             attempt.failed_before_sending = True
             raise
-        response.elapsed = timedelta(seconds=time.perf_counter() - started_at)
-        return response
-
-    def close(self) -> None:
-        """Close the connections of the threads; the next request opens new ones."""
-        if isinstance(self._custom_transport, httpx.BaseTransport):
-            self._custom_transport.close()
-        with self._lock:
-            transport = self._sync_transport
-            self._sync_transport = None
-        if transport is not None:
-            transport.close()
-
-    async def aclose(self) -> None:
-        """Close the connections of the running event loop; other loops keep theirs."""
-        if isinstance(self._custom_transport, httpx.AsyncBaseTransport):
-            await self._custom_transport.aclose()
-        await self._async_transports.aclose()
+        return self._finished(body, started_at)
 
     def _begin(self, request: httpx.Request) -> Attempt:
+        """
+        Mark the request as passed to the transport.
+
+        Raises:
+            PermitExpired: So much time has passed since its permit was acquired that another may have it now.
+
+        """
         attempt = context_of(request).attempt
+        if attempt.usable_until is not None and self._clock() > attempt.usable_until:
+            raise PermitExpired
         attempt.reached_transport = True
         # A transport that the caller gave may not support httpcore's `trace` extension.
         attempt.reports_timing = self._custom_transport is None
@@ -127,12 +189,23 @@ class SendTransport(Transport):
         elif event.endswith(".send_request_headers.started"):
             attempt.headers_sent_at = self._clock()
 
-    def _for_threads(self) -> httpx.HTTPTransport:
-        with self._lock:
-            if self._sync_transport is None:
-                self._sync_transport = httpx.HTTPTransport(**self._settings)
-            return self._sync_transport
+    def _total_timeout(self, attempt: Attempt) -> httpx.TimeoutException:
+        message = f"no complete response within {self._timeout} s"
+        if attempt.has_left:
+            return httpx.ReadTimeout(message)
+        attempt.failed_before_sending = True
+        return httpx.ConnectTimeout(message)
+
+    def _finished(self, body: BodyReader, started_at: float) -> httpx.Response:
+        response = body.response()
+        response.elapsed = timedelta(seconds=self._clock() - started_at)
+        return response
 
 
-def _undecodable(response: httpx.Response) -> InvalidResponseError:
-    return InvalidResponseError(response.status_code, "a body that cannot be decompressed")
+class _AsyncTransports(CurrentTransport[httpx.AsyncHTTPTransport]):
+    """The transport of one event loop."""
+
+    async def aclose(self) -> None:
+        unused = self.close()
+        if unused is not None:
+            await unused.aclose()

@@ -9,7 +9,6 @@ limit. One request too many is possible then; it costs a retry, not an order.
 from __future__ import annotations
 
 import logging
-import os
 import secrets
 import threading
 import time
@@ -20,7 +19,7 @@ from typing import Final, Self
 
 from attrs import evolve, frozen
 
-from bitget_spot._concurrency import Effect, EffectGenerator
+from bitget_spot._concurrency import Effect, EffectGenerator, ForkAware
 from bitget_spot.rate_limit.memory import MemoryStore
 from bitget_spot.rate_limit.policy import LimiterState, PermitRelease
 from bitget_spot.rate_limit.store import Store
@@ -65,14 +64,19 @@ class StoreOperation:
         return wait, len(state.participants)
 
 
-class CircuitBreaker:
+class CircuitBreaker(ForkAware):
     """Keeps callers away from a store that is down, and lets one of them try again from time to time."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
+        super().__init__()
         self._clock = clock
         self._lock = threading.Lock()
         self._next_probe_at: float | None = None
         self._warned_at = float("-inf")
+
+    def after_fork_in_child(self) -> None:
+        """Replace the lock, which a thread of the parent may hold."""
+        self._lock = threading.Lock()
 
     def is_open(self) -> bool:
         """Return whether the store is down and must not be asked now; one caller at a time may probe it."""
@@ -112,9 +116,11 @@ class CircuitBreaker:
 class SharedStore(Store):
     """A store that several processes share, with a fallback in memory; subclasses implement one operation."""
 
+    response_time = STORE_TIMEOUT
+
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
-        self._token = secrets.token_hex(6)
+        self._participant = secrets.token_hex(6)
         self._fallback = MemoryStore(clock=clock)
         self._participants: dict[str, int] = {}
         self._circuit_breaker = CircuitBreaker(clock)
@@ -135,10 +141,14 @@ class SharedStore(Store):
     ) -> None:
         self.close()
 
+    def after_fork_in_child(self) -> None:
+        """Take part under a name of its own."""
+        super().after_fork_in_child()
+        self._participant = secrets.token_hex(6)
+
     def acquire(self, budget: str, permit: str, limit: RateLimit, lease: float) -> EffectGenerator[float]:
         """Acquire a permit from the store; from memory while the store is down."""
-        participant = self._participant()
-        operation = StoreOperation(f"{participant}:{permit}", participant, limit, lease=lease)
+        operation = self._operation(permit, limit, lease=lease)
         wait = yield from self._try(budget, operation)
         if wait is None:
             return (yield from self._fallback.acquire(budget, permit, self._share(budget, limit), lease))
@@ -149,9 +159,8 @@ class SharedStore(Store):
     def release(self, budget: str, permit: str, limit: RateLimit, release: PermitRelease) -> EffectGenerator[None]:
         """Release a permit, also if memory gave it: the store learns of its request here."""
         yield from self._fallback.release(budget, permit, limit, release)
-        participant = self._participant()
         # If the store cannot be reached, the permit becomes available again when its lease ends.
-        yield from self._try(budget, StoreOperation(f"{participant}:{permit}", participant, limit, release=release))
+        yield from self._try(budget, self._operation(permit, limit, release=release))
 
     def _try(self, budget: str, operation: StoreOperation) -> EffectGenerator[float | None]:
         """Execute an operation; return `None` if the store is down."""
@@ -170,6 +179,7 @@ class SharedStore(Store):
         """Return this client's share of a limit: if every client keeps to its own, all of them keep to the limit."""
         return evolve(limit, requests=max(1, limit.requests // self._participants.get(budget, 1)))
 
-    def _participant(self) -> str:
-        # A forked process is a participant of its own.
-        return f"{self._token}-{os.getpid()}"
+    def _operation(
+        self, permit: str, limit: RateLimit, *, lease: float = 0.0, release: PermitRelease | None = None
+    ) -> StoreOperation:
+        return StoreOperation(f"{self._participant}:{permit}", self._participant, limit, lease, release)

@@ -17,6 +17,8 @@ class MemoryStore(Store):
     """
     Keeps permits in memory: the clients of one process that are given the same object share their budgets.
 
+    The budget is that of a process: after a fork, parent and child have one each.
+
     Args:
         clock: Returns seconds that never go backwards; for tests.
 
@@ -25,7 +27,8 @@ class MemoryStore(Store):
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self._clock = clock
-        self._lock = threading.Lock()
+        # A signal handler may run on top of a thread that has the lock.
+        self._lock = threading.RLock()
         self._states: defaultdict[str, LimiterState] = defaultdict(LimiterState)
 
     def acquire(self, budget: str, permit: str, limit: RateLimit, lease: float) -> EffectGenerator[float]:
@@ -40,6 +43,13 @@ class MemoryStore(Store):
         with self._lock:
             self._states[budget].release(permit, self._clock(), limit, release)
         yield from ()
+
+    def after_fork_in_child(self) -> None:
+        """Keep what has been sent so far; requests in flight are the parent's. From now on each has its own budget."""
+        super().after_fork_in_child()
+        self._lock = threading.RLock()
+        for state in self._states.values():
+            state.forget_in_flight()
 
     def occupy(self, budget: str, permit: str, limit: RateLimit, lease: float) -> None:
         """Occupy a permit that was acquired in another store, whether or not one is available here."""

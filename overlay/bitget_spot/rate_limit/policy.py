@@ -159,6 +159,26 @@ class LimiterState:
         """Occupy a permit, whether or not one is available."""
         self.permits[name] = Permit(now, now + lease)
 
+    def participants_in_flight(self) -> set[str]:
+        """Return the names of those that have requests in flight; a shared store prefixes each permit with its holder."""
+        return {name.partition(":")[0] for name, permit in list(self.permits.items()) if permit.in_flight}
+
+    def remove_participant(self, participant: str, now: float, limit: RateLimit) -> None:
+        """Remove a participant that has died: its requests in flight may still arrive, and it waits no longer."""
+        self.participants.pop(participant, None)
+        until = now + limit.period_seconds + PERIOD_MARGIN + IN_FLIGHT_GRACE
+        for name, permit in list(self.permits.items()):
+            if permit.in_flight and name.partition(":")[0] == participant:
+                permit.expires_at = min(permit.expires_at, until)
+                permit.max_credit = 0.0
+        for name in list(self.tickets):
+            if name.partition(":")[0] == participant:
+                self.tickets.pop(name, None)
+
+    def forget_in_flight(self) -> None:
+        """Make the permits of requests in flight available again."""
+        self.permits = {name: permit for name, permit in self.permits.items() if not permit.in_flight}
+
     def release(self, name: str, now: float, limit: RateLimit, release: PermitRelease, participant: str = "") -> None:
         """
         Make a permit available again as soon as the policy allows; a ticket is given back.
@@ -209,9 +229,9 @@ class LimiterState:
         if me is None:
             me = self.participants[name] = Participant(now)
         me.last_seen = now
-        expired = [other for other, each in self.participants.items() if now - each.last_seen >= PARTICIPANT_EXPIRY]
-        for other in expired:
-            del self.participants[other]
+        for other, each in list(self.participants.items()):
+            if now - each.last_seen >= PARTICIPANT_EXPIRY:
+                self.participants.pop(other, None)
         return me
 
     def _credit(self, me: Participant) -> float:
@@ -233,8 +253,13 @@ class LimiterState:
 
     def _purge(self, name: str, now: float) -> None:
         """Remove expired permits, and expired tickets other than this one."""
-        self.permits = {key: permit for key, permit in self.permits.items() if permit.expires_at > now}
-        self.tickets = {key: expires_at for key, expires_at in self.tickets.items() if expires_at > now or key == name}
+        # In place and from a copy: a signal handler may acquire a permit in between.
+        for key, permit in list(self.permits.items()):
+            if permit.expires_at <= now:
+                self.permits.pop(key, None)
+        for key, expires_at in list(self.tickets.items()):
+            if expires_at <= now and key != name:
+                self.tickets.pop(key, None)
 
     def _tickets_before(self, name: str) -> int:
         order = list(self.tickets)
@@ -244,7 +269,7 @@ class LimiterState:
         """Return when the occupied permits are available again: those whose request is over, and those in flight."""
         released = []
         in_flight = []
-        for permit in self.permits.values():
+        for permit in list(self.permits.values()):
             available_at = permit.available_at(credit)
             if permit.in_flight:
                 in_flight.append(available_at)

@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
-from bitget_spot._concurrency import Effect, PerLoop
+from bitget_spot._concurrency import Effect, PerLoop, inherited
 from bitget_spot.rate_limit import latency, policy
 from bitget_spot.rate_limit.fallback import STORE_TIMEOUT, SharedStore, StoreOperation
 
@@ -98,6 +98,13 @@ class RedisStore(SharedStore):
         """Close the connections of the running event loop; other loops keep theirs."""
         await self._async_clients.aclose()
 
+    def after_fork_in_child(self) -> None:
+        """Forget the connections of the parent's threads, without closing them."""
+        super().after_fork_in_child()
+        inherited.append(self._sync_client)
+        self._sync_client = None
+        self._lock = threading.Lock()
+
     def _execute(self, key: str, operation: StoreOperation) -> Effect:
         arguments = (1, key, *self._arguments(operation), "1" if key in self._seen_keys else "")
 
@@ -109,16 +116,25 @@ class RedisStore(SharedStore):
         def execute() -> tuple[float, int]:
             client = self._for_threads()
             try:
-                return parse(client.evalsha(SCRIPT_SHA1, *arguments))
-            except self._redis.exceptions.NoScriptError:
-                return parse(client.eval(SCRIPT, *arguments))
+                try:
+                    return parse(client.evalsha(SCRIPT_SHA1, *arguments))
+                except self._redis.exceptions.NoScriptError:
+                    return parse(client.eval(SCRIPT, *arguments))
+            except Exception:
+                # After a failover, connections may lead to the old primary: look the address up again.
+                self.close()
+                raise
 
         async def execute_async() -> tuple[float, int]:
             client = await self._async_clients.get()
             try:
-                return parse(await client.evalsha(SCRIPT_SHA1, *arguments))
-            except self._redis.exceptions.NoScriptError:
-                return parse(await client.eval(SCRIPT, *arguments))
+                try:
+                    return parse(await client.evalsha(SCRIPT_SHA1, *arguments))
+                except self._redis.exceptions.NoScriptError:
+                    return parse(await client.eval(SCRIPT, *arguments))
+            except Exception:
+                await self.aclose()  # as above
+                raise
 
         return Effect(execute, execute_async)
 

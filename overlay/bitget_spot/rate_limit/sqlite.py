@@ -24,10 +24,12 @@ from typing import Any, Final
 
 from attrs import asdict
 
-from bitget_spot._concurrency import Effect
+from bitget_spot._concurrency import Effect, inherited
 from bitget_spot.rate_limit.fallback import STORE_TIMEOUT, SharedStore, StoreOperation
 from bitget_spot.rate_limit.latency import LatencyEstimate, LatencyWindow
+from bitget_spot.rate_limit.liveness import LivenessFile
 from bitget_spot.rate_limit.policy import LimiterState, Participant, Permit
+from bitget_spot_api.operations import RateLimit
 
 CLOCK_TOLERANCE: Final = 1.0
 """Seconds that the clock may appear to go backwards between two processors."""
@@ -60,12 +62,10 @@ class SQLiteStore(SharedStore):
     It serves threads, event loops and forked processes. Use it in a `with` statement, or call `close`.
 
     Args:
-        path: The file, on a disk of this machine; it is created if it does not exist.
+        path: The file, on a disk of this machine; it is created if it does not exist. If it cannot be opened, a warning
+            is logged, and the budget is kept in memory.
         clock: Returns seconds that all processes agree on; for tests.
         boot: An id of this start of the machine; for tests.
-
-    Raises:
-        OSError: The file cannot be opened for writing.
 
     """
 
@@ -76,15 +76,13 @@ class SQLiteStore(SharedStore):
         self._path = Path(path).absolute()
         self._clock = clock
         self._boot = boot_id() if boot is None else boot
-        self._database = _Database(self._path)
+        self._database = _Database(self._path, self._participant)
         try:
             with self._database:
                 pass
-        except sqlite3.Error as error:
-            if not _is_busy(error):
-                raise OSError(
-                    f"{self._path}: {error}; pass SQLiteStore a file that it may create or write, in an existing folder"
-                ) from error
+        except (sqlite3.Error, OSError) as error:
+            # A problem with a store never stops a cancel.
+            self._circuit_breaker.record_failure(self, error)
 
     def __repr__(self) -> str:
         return f"SQLiteStore({os.fspath(self._path)!r})"
@@ -96,25 +94,26 @@ class SQLiteStore(SharedStore):
     def close(self) -> None:
         """Close the file; the next request opens it again."""
         database = self._database
-        self._database = _Database(self._path)
+        self._database = _Database(self._path, self._participant)
         database.close(wait=True)
+
+    def after_fork_in_child(self) -> None:
+        """Open the file anew: using or closing the parent's connection would break the parent's locks."""
+        super().after_fork_in_child()
+        inherited.append(self._database)
+        self._database.liveness.close()
+        self._database = _Database(self._path, self._participant)
 
     def _execute(self, key: str, operation: StoreOperation) -> Effect:
         def execute() -> tuple[float, int]:
-            with self._own_database() as connection:
+            with self._database as connection:
                 return self._in_transaction(connection, key, operation)
 
         async def execute_async() -> tuple[float, int]:
             # One thread, so that an abandoned operation is over before the one that undoes it.
-            return await asyncio.get_running_loop().run_in_executor(self._own_database().thread, execute)
+            return await asyncio.get_running_loop().run_in_executor(self._database.thread, execute)
 
         return Effect(execute, execute_async)
-
-    def _own_database(self) -> _Database:
-        if self._database.process != os.getpid():
-            _inherited.append(self._database)
-            self._database = _Database(self._path)
-        return self._database
 
     def _in_transaction(self, connection: sqlite3.Connection, key: str, operation: StoreOperation) -> tuple[float, int]:
         with closing(connection.cursor()) as cursor:
@@ -123,6 +122,8 @@ class SQLiteStore(SharedStore):
                 row = cursor.execute(_READ, (key,)).fetchone()
                 state, now = self._current_state(row)
                 result = operation.apply(state, now)
+                if result[0] and self._remove_dead(state, now, operation.limit):
+                    result = operation.apply(state, now)
                 cursor.execute(_WRITE, (key, self._boot, now, json.dumps(state, default=_as_json)))
                 cursor.execute("COMMIT")
             except BaseException:
@@ -130,6 +131,14 @@ class SQLiteStore(SharedStore):
                     cursor.execute("ROLLBACK")
                 raise
         return result
+
+    def _remove_dead(self, state: LimiterState, now: float, limit: RateLimit) -> bool:
+        """Remove the participants with requests in flight that have died; return whether there were any."""
+        others = state.participants_in_flight() - {self._participant}
+        dead = [participant for participant in others if self._database.liveness.is_dead(participant)]
+        for participant in dead:
+            state.remove_participant(participant, now, limit)
+        return bool(dead)
 
     def _current_state(self, row: tuple[str, float, str] | None) -> tuple[LimiterState, float]:
         """Return the state in a row, and the time; a new state if there is none from this start of the machine."""
@@ -146,8 +155,8 @@ class SQLiteStore(SharedStore):
 class _Database:
     """A file as one process has it open. As a context manager it lends the connection to one thread at a time."""
 
-    def __init__(self, path: Path) -> None:
-        self.process = os.getpid()
+    def __init__(self, path: Path, participant: str) -> None:
+        self.liveness = LivenessFile(path, participant)
         self.thread = ThreadPoolExecutor(1, "bitget-spot-store")
         self._path = path
         self._lock = threading.Lock()
@@ -158,6 +167,7 @@ class _Database:
         try:
             if self._connection is None:
                 self._connection = _connect(self._path)
+                self.liveness.hold()
         except BaseException:
             self._lock.release()
             raise
@@ -172,20 +182,16 @@ class _Database:
 
     def close(self, *, wait: bool) -> None:
         """Close the connection, after the operations under way in the thread if `wait` is set."""
-        if self.process == os.getpid():
-            self.thread.shutdown(wait)
-            with self._lock:
-                self._disconnect()
+        self.thread.shutdown(wait)
+        with self._lock:
+            self._disconnect()
 
     def _disconnect(self) -> None:
         connection = self._connection
         self._connection = None
         if connection is not None:
             connection.close()
-
-
-_inherited: Final[list[_Database]] = []
-"""The databases of a parent process: using or closing them in this process would break the parent's locks."""
+            self.liveness.release()
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections import defaultdict
+from abc import abstractmethod
 
-from bitget_spot._concurrency import EffectGenerator
+from bitget_spot._concurrency import EffectGenerator, ForkAware
 from bitget_spot.rate_limit.policy import PermitRelease
 from bitget_spot.rate_limit.queue import WaitQueue
 from bitget_spot_api.operations import RateLimit
 
 
-class Store(ABC):
+class Store(ForkAware):
     """
     Keeps the permits of any number of budgets. A budget is one account's requests to one operation.
+
+    `response_time` is how many seconds it may take to respond.
 
     Both operations are generators that yield an `Effect` for everything that has to wait, so a store on a network
     serves threads and tasks alike.
     """
 
+    response_time: float = 0.0
+
     def __init__(self) -> None:
-        self._queues: defaultdict[str, WaitQueue] = defaultdict(WaitQueue)
+        super().__init__()
+        self._queues: dict[str, WaitQueue] = {}
 
     def queue(self, budget: str) -> WaitQueue:
         """Return the queue of this process's waiters for a budget."""
-        return self._queues[budget]
+        queue = self._queues.get(budget)
+        # `setdefault` is atomic, so threads that get here together share one queue.
+        return self._queues.setdefault(budget, WaitQueue()) if queue is None else queue
+
+    def after_fork_in_child(self) -> None:
+        """Forget the waiters of the parent process."""
+        self._queues = {}
 
     @abstractmethod
     def acquire(self, budget: str, permit: str, limit: RateLimit, lease: float) -> EffectGenerator[float]:

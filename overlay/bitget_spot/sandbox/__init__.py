@@ -31,6 +31,10 @@ says nothing about the orders.
     delay-before=SECONDS  cancelled   a late response: counted and cancelled after the wait
     code=CODE             untouched   an error response with this code
     code-after=CODE       cancelled   an error response with this code
+    list-code=CODE        untouched   of a listing or a lookup: an error response with this code
+    list-data=JSON        untouched   of a listing or a lookup: success, but `data` is this JSON value
+    row-code=CODE         untouched   of a batch: every order in failureList with this code
+    row-code-after=CODE   cancelled   of a batch: every order in failureList with this code
     null-data             cancelled   success, but `data` is null
     null-lists            cancelled   success, but both lists are null
     missing-lists         cancelled   success, but `data` has neither list
@@ -47,7 +51,10 @@ says nothing about the orders.
 
 *Untouched* and *cancelled* apply to a request that the exchange would have executed. A request that it refuses touches no
 order and has no lists to spoil; of the faults from `code` on, only `message-key` and `string-request-time` apply to it.
-All faults but the first two rows are counted by the exchange. Faults of the lists apply to a batch cancel only.
+All faults but the first two rows are counted by the exchange. Faults of the lists apply to a batch cancel only. `list-…`
+and `row-…` wait for a request that they can happen to; all others happen to the next request.
+
+`sandbox.refused_symbols["DOGEUSDT"] = "40309"` makes the exchange refuse every batch that has an order of that pair.
 
 On the command line a fault happens once: `drop-after`; three times: `drop-after*3`; or by chance, without end: `429@0.05`.
 """

@@ -61,7 +61,7 @@ def _directions(sandbox: Sandbox) -> str:
     orders = list(sandbox.orders.values())
     return "\n".join(
         (
-            f"# A sandbox listens on {sandbox.url}; press Ctrl-C to stop it. Set these variables for a client:",
+            f"# The sandbox listens on {sandbox.url}. Press Ctrl-C to stop it. Variables for a client:",
             f"export BITGET_API_KEY={sandbox.api_key}",
             f"export BITGET_SECRET_KEY={sandbox.secret_key}",
             f"export BITGET_PASSPHRASE={sandbox.passphrase}",
@@ -82,13 +82,13 @@ def _parser(prog: str) -> argparse.ArgumentParser:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument
-    add("--port", type=int, default=8787, help="the port; 0 lets the system choose")
-    add("--orders", type=int, default=120, help="how many orders are open")
-    add("--demo", action="store_true", help="a demo account instead of a live one")
-    add("--requests-per-second", type=float, metavar="N", help="replaces the document's limit")
-    add("--cancel-delay", type=float, default=0.0, metavar="SECONDS", help="until a cancel is executed")
-    add("--latency", type=float, default=0.0, metavar="SECONDS", help="the round trip to emulate")
-    add("--seed", type=int, default=0, help="decides order ids and faults by chance")
+    add("--port", type=int, default=8787, help="port to listen on; 0 picks a free one")
+    add("--orders", type=int, default=120, help="number of open orders")
+    add("--demo", action="store_true", help="make the account a demo account")
+    add("--requests-per-second", type=float, metavar="N", help="override the documented rate limit")
+    add("--cancel-delay", type=float, default=0.0, metavar="SECONDS", help="delay before a cancel is executed")
+    add("--latency", type=float, default=0.0, metavar="SECONDS", help="emulated round-trip time")
+    add("--seed", type=int, default=0, help="seed for order ids and random faults")
     names = ", ".join(FAULT_NAMES)
     add("--fault", action="append", default=[], metavar="NAME[=VALUE][*TIMES|@CHANCE]", help=f"any of {names}")
     return parser

@@ -68,12 +68,14 @@ class _Endpoint:
     async def _respond(self, request: Request) -> Response | None:
         await _pause(self.latency / 2)
         # Requests for the public time open connections ahead of need: they must not use up a scripted fault.
-        fault = self.faults.next_fault() if self.operation.signed else Fault()
+        fault = self.faults.next_fault(self.operation) if self.operation.signed else Fault()
         await _pause(fault.seconds("delay-before"))
         # The moment of arrival is now, whenever the body comes.
         pending = self.exchange.accept(self.operation, request.headers, self.exchange.timer(), counted=fault.counted)
         body = await request.body()
-        correct = self.exchange.respond(pending, request.url.query, body, code=fault.code, effect=fault.effect)
+        correct = self.exchange.respond(
+            pending, request.url.query, body, code=fault.code, row_code=fault.row_code, effect=fault.effect
+        )
         sent = fault.apply(correct)
         self.exchange.record_response(pending, sent.status, sent.code)
         await _pause(fault.seconds("delay") + self.latency / 2)

@@ -16,6 +16,7 @@ TOO_MANY_ORDERS: Final = "40912"
 UNKNOWN_KEY: Final = "40037"
 NO_KEY: Final = "40001"
 UNKNOWN_OPERATION: Final = "40404"
+UNKNOWN_SYMBOL: Final = "40034"
 
 _MESSAGES: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
@@ -29,11 +30,12 @@ _MESSAGES: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "40012": ("The passphrase does not belong to the key", "密钥或口令不正确"),
         UNKNOWN_KEY: ("The key is not known", "密钥不存在"),
         "40099": ("Key and environment do not match", "密钥与交易环境不匹配"),
+        UNKNOWN_SYMBOL: ("The trading pair does not exist", "交易对不存在"),
         UNKNOWN_OPERATION: ("There is no such operation", "接口不存在"),
         MALFORMED: ("The body does not have the operation's shape", "参数校验失败"),
         MISSING: ("A required parameter is empty", "必填参数为空"),
         NO_ORDERS: ("The list of orders is missing or empty", "订单列表为空"),
-        INVALID: ("A parameter has no permitted value", "参数取值错误"),
+        INVALID: ("A parameter has a value that is not permitted", "参数取值错误"),
         TOO_MANY_ORDERS: ("The batch has too many orders", "批量订单数量超过上限"),
         ORDER_GONE: ("The order is not open", "订单不存在"),
     }

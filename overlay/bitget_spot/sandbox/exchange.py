@@ -58,6 +58,8 @@ class Exchange:
     """
     Everything that the exchange knows.
 
+    `refused_symbols` maps trading pairs to codes: a batch cancel with an order of such a pair is refused as a whole.
+
     Args:
         orders: How many open orders the first account has at the start, over several trading pairs.
         api_key: The first account's key.
@@ -89,6 +91,7 @@ class Exchange:
     def __attrs_post_init__(self) -> None:
         self._lock = threading.RLock()
         self._skew = 0.0
+        self.refused_symbols: dict[str, str] = {}
         self._accounts: dict[str, Account] = {}
         self._windows: dict[tuple[str, str], deque[float]] = {}
         self._ledger: list[PendingRequest] = []
@@ -220,7 +223,14 @@ class Exchange:
             return request
 
     def respond(
-        self, request: PendingRequest, query: str, body: bytes, *, code: str | None = None, effect: bool = True
+        self,
+        request: PendingRequest,
+        query: str,
+        body: bytes,
+        *,
+        code: str | None = None,
+        row_code: str | None = None,
+        effect: bool = True,
     ) -> ExchangeResponse:
         """
         Authenticate a request, execute it, and return the response.
@@ -230,11 +240,13 @@ class Exchange:
             query: The query as it was sent, without the question mark.
             body: The body as it was sent.
             code: Refuse with this code what would have been a success.
+            row_code: Fail each order of a batch cancel with this code.
             effect: False to execute nothing, which needs a code.
 
         """
         request.query = dict(parse_qsl(query, keep_blank_values=True))
         request.body = body
+        request.row_code = row_code
         with suppress(ValueError, RecursionError):
             request.document = json.loads(body)
         request.arrival = evolve(request.arrival, order_ids=requested_orders(request.document))

@@ -1,5 +1,5 @@
 """
-The faults that a sandbox can be told to produce, by the names used in tests and on the command line.
+The faults that a sandbox produces on demand, by the names used in tests and on the command line.
 
 The table of them, with what each does, is in the docstring of `bitget_spot.sandbox`.
 """
@@ -17,6 +17,14 @@ from typing import Any, Final
 from attrs import define, field, frozen, setters, validators
 
 from bitget_spot.sandbox.envelope import ORDER_GONE, RATE_LIMITED, ExchangeResponse
+from bitget_spot_api.operations import (
+    BATCH_CANCEL_ORDERS,
+    GET_HISTORY_ORDERS,
+    GET_ORDER_INFO,
+    GET_UNFILLED_ORDERS,
+    SUCCESS_CODE,
+    Operation,
+)
 
 _Rows = list[dict[str, Any]]
 
@@ -26,7 +34,10 @@ _NOT_COUNTED: Final = ("429", "html-403", "html-429")
 _NO_EFFECT: Final = (*_NOT_COUNTED, "html-502", "drop-before", "code")
 _DROPS_CONNECTION: Final = ("drop-before", "drop-after")
 _TAKES_SECONDS: Final = ("delay", "delay-before", "clock-skew")
-_TAKES_TEXT: Final = ("raw", "code", "code-after")
+_TAKES_TEXT: Final = ("raw", "code", "code-after", "list-code", "row-code", "row-code-after")
+_TAKES_JSON: Final = ("list-data",)
+_OF_LISTINGS: Final = ("list-code", "list-data")
+_OF_BATCHES: Final = ("row-code", "row-code-after")
 _PLACEHOLDER_CODE: Final = "40725"
 """The code of a response that is never sent, because a fault without effect replaces it."""
 
@@ -116,6 +127,8 @@ _ENVELOPE_FAULTS: Final[Mapping[str, Callable[[str, object], tuple[str, object]]
 FAULT_NAMES: Final = (
     *_NO_EFFECT,
     *("html-520", "empty", "raw", "drop-after", "delay", "delay-before", "code-after"),
+    *_OF_LISTINGS,
+    *_OF_BATCHES,
     *_DATA_FAULTS,
     *_ENVELOPE_FAULTS,
     "clock-skew",
@@ -157,9 +170,25 @@ class Fault:
         if name in _TAKES_SECONDS:
             if not _is_seconds(value, signed=name == "clock-skew"):
                 raise ValueError(f"the fault {name} takes a number of seconds, not {value!r}")
+        elif name in _TAKES_JSON:
+            if not _is_json(value):
+                raise ValueError(f"the fault {name} takes a JSON value, not {value!r}")
         elif (name in _TAKES_TEXT) != bool(equals):
             raise ValueError(f"the fault {name} takes {'no' if equals else 'a'} value")
         return cls(name, value)
+
+    def applies_to(self, operation: Operation) -> bool:
+        """Return whether it can happen to a request for this operation."""
+        if self.name in _OF_LISTINGS:
+            return operation in (GET_UNFILLED_ORDERS, GET_HISTORY_ORDERS, GET_ORDER_INFO)
+        if self.name in _OF_BATCHES:
+            return operation is BATCH_CANCEL_ORDERS
+        return True
+
+    @property
+    def row_code(self) -> str | None:
+        """The code with which each order of a batch fails without effect."""
+        return self.value if self.name == "row-code" else None
 
     @property
     def counted(self) -> bool:
@@ -176,7 +205,7 @@ class Fault:
         """The code of the error response that replaces a success, if any does."""
         if self.name == "429":
             return RATE_LIMITED
-        if self.name in ("code", "code-after"):
+        if self.name in ("code", "code-after", "list-code"):
             return self.value
         return None if self.effect else _PLACEHOLDER_CODE
 
@@ -197,10 +226,18 @@ class Fault:
         payload = response.payload
         if self.name in _DATA_FAULTS and isinstance(payload.get("data"), dict):
             payload = payload | {"data": _DATA_FAULTS[self.name](*payload["data"].values())}
+        if self.name == "list-data" and payload["code"] == SUCCESS_CODE:
+            payload = payload | {"data": json.loads(self.value)}
+        if self.name == "row-code-after" and isinstance(payload.get("data"), dict):
+            payload = payload | {"data": self._failed_rows(*payload["data"].values())}
         if self.name in _ENVELOPE_FAULTS:
             payload = dict(_ENVELOPE_FAULTS[self.name](*item) for item in payload.items())
         content = json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
         return SentResponse(response.status, content.encode(), code=payload["code"])
+
+    def _failed_rows(self, success: _Rows, failure: _Rows) -> dict[str, Any]:
+        rows = [{**row, "errorMsg": "added by a fault", "errorCode": self.value} for row in success]
+        return _lists([], failure + rows)
 
 
 @define
@@ -212,7 +249,7 @@ class _ScriptedFault:
     chance: float | None = field(validator=validators.optional([validators.gt(0), validators.le(1)]))
 
     def applies(self, random: Random) -> bool:
-        """Return whether the fault happens to this request."""
+        """Return whether the fault happens to this request, which it can happen to."""
         if self.skip:
             self.skip -= 1
             return False
@@ -258,11 +295,12 @@ class Faults:
         with self._lock:
             self._scripted.clear()
 
-    def next_fault(self) -> Fault:
-        """Return the fault of the next request."""
+    def next_fault(self, operation: Operation) -> Fault:
+        """Return the fault of the next request, which is for this operation."""
         with self._lock:
-            queue = [scripted for scripted in self._scripted if scripted.chance is None]
-            by_chance = [scripted for scripted in self._scripted if scripted.chance is not None]
+            possible = [scripted for scripted in self._scripted if scripted.fault.applies_to(operation)]
+            queue = [scripted for scripted in possible if scripted.chance is None]
+            by_chance = [scripted for scripted in possible if scripted.chance is not None]
             candidates = queue[:1] + by_chance
             chosen = next((scripted for scripted in candidates if scripted.applies(self._random)), None)
             self._scripted = [scripted for scripted in self._scripted if scripted.times != 0]
@@ -274,6 +312,14 @@ def parse_command_line(text: str) -> tuple[str, int | None, float | None]:
     match = _COMMAND_LINE.fullmatch(text)
     fault, times, chance = match.groups() if match else (text, None, None)
     return fault, int(times) if times else None, float(chance) if chance else None
+
+
+def _is_json(value: str) -> bool:
+    try:
+        json.loads(value)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_seconds(value: str, *, signed: bool) -> bool:

@@ -19,6 +19,7 @@ from bitget_spot.sandbox.envelope import (
     NO_ORDERS,
     ORDER_GONE,
     TOO_MANY_ORDERS,
+    UNKNOWN_SYMBOL,
     RefusedError,
     message,
 )
@@ -102,6 +103,8 @@ class PendingRequest:
     body: bytes = b""
     document: Any = None
     """The JSON value of the body; None if it is not JSON."""
+    row_code: str | None = None
+    """The code with which each order of a batch fails, if a fault says so."""
 
 
 Handler = Callable[["Exchange", Account, PendingRequest], object]
@@ -125,13 +128,16 @@ def batch_cancel(exchange: "Exchange", account: Account, request: PendingRequest
 
     """
     items = _order_items(request.document)
+    _refuse_symbols(exchange, account, items)
     has_order_ids = any(item.order_id for item in items)
     accepted: dict[str, dict[str, str]] = {}
     failed = []
     for item in items:
         order = _open_order(exchange, account, item)
         # A batch of mixed identifiers fails the orders that carry only a clientOid.
-        if has_order_ids and item.order_id is None:
+        if request.row_code is not None:
+            failed.append(_failed_row(item, request.row_code, request.headers))
+        elif has_order_ids and item.order_id is None:
             failed.append(_failed_row(item, INVALID, request.headers))
         elif order is None or order.order_id in accepted:
             failed.append(_failed_row(item, ORDER_GONE, request.headers))
@@ -199,6 +205,8 @@ def _page(exchange: "Exchange", account: Account, request: PendingRequest, *, is
     if tpsl_type not in TPSL_TYPE_VALUES:
         raise RefusedError(INVALID)
     symbol = request.query.get("symbol")
+    if symbol is not None and not exchange.book.has_symbol(symbol):
+        raise RefusedError(UNKNOWN_SYMBOL)
     order_id = request.query.get("orderId")
     rows = (
         order_row(order)
@@ -267,6 +275,21 @@ def _open_order(exchange: "Exchange", account: Account, item: _OrderItem) -> Ord
     if order is None or not order.is_open:
         return None
     return order if item.symbol in (None, order.symbol) else None
+
+
+def _refuse_symbols(exchange: "Exchange", account: Account, items: list[_OrderItem]) -> None:
+    """
+    Refuse a batch as a whole that has an order of a refused trading pair.
+
+    Raises:
+        RefusedError: With the code of that pair.
+
+    """
+    for item in items:
+        order = exchange.book.find(account.api_key, item.order_id, item.client_oid)
+        symbol = item.symbol if order is None else order.symbol
+        if symbol in exchange.refused_symbols:
+            raise RefusedError(exchange.refused_symbols[symbol])
 
 
 def _failed_row(item: _OrderItem, code: str, headers: Mapping[str, str]) -> dict[str, str]:

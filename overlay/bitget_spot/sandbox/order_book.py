@@ -77,6 +77,11 @@ class OrderBook:
             self._execute_cancels()
             return dict(self._orders)
 
+    def has_symbol(self, symbol: str) -> bool:
+        """Return whether a trading pair exists: one of the usual ones, or one with orders."""
+        with self._lock:
+            return symbol in _PAIRS or any(order.symbol == symbol for order in self._orders.values())
+
     def open(self, symbol: str | None, api_key: str, *, with_client_oid: bool) -> Order:
         """Open an order; without a symbol, the trading pairs take turns."""
         with self._lock:
