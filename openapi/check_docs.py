@@ -40,8 +40,7 @@ from rich.text import Text
 from ruamel.yaml import YAML
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
-from generate import DOCUMENT
-from postprocess import METHODS, resolved
+from document import DOCUMENT, METHODS, resolved
 
 TEXTS = "x-page-texts"
 AGREES = "agrees"

@@ -18,10 +18,11 @@ import sys
 import tempfile
 from pathlib import Path
 
+from document import DOCUMENT, DocumentError, load
 from postprocess import PostprocessError, postprocess
+from rules import problems
 
 ROOT = Path(__file__).resolve().parent.parent
-DOCUMENT = ROOT / "openapi" / "bitget-spot.yaml"
 SETTINGS = ROOT / "openapi" / "generator.yaml"
 CLIENT = ROOT / "generated" / "bitget_spot_api"
 
@@ -39,16 +40,39 @@ def run(*command: str | Path, cwd: Path) -> None:
 
 
 def build(target: Path) -> None:
-    """Build the client in the folder `target`, which must not exist yet."""
+    """
+    Build the client in the folder `target`, which must not exist yet.
+
+    Raises:
+        CalledProcessError: A tool has failed.
+        DocumentError: The document is not complete; each line names what it lacks.
+        PostprocessError: The generator's output has changed.
+
+    """
     run(
         "openapi_python_client",
         *("generate", "--meta", "none", "--fail-on-warning"),
         *("--path", DOCUMENT, "--config", SETTINGS, "--output-path", target),
         cwd=target.parent,
     )
+    check_document()
     postprocess(target, DOCUMENT)
     run("ruff", "check", *RUFF, "--select", "F401,F811,I", "--fix-only", ".", cwd=target)
     run("ruff", "format", *RUFF, "--line-length", "100", ".", cwd=target)
+
+
+def check_document() -> None:
+    """
+    Check that the document says everything that is derived from it.
+
+    Raises:
+        DocumentError: It does not.
+
+    """
+    module_names = load(SETTINGS).get("class_overrides", {})
+    found = problems(load(DOCUMENT), module_names)
+    if found:
+        raise DocumentError("\n".join(found))
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -80,8 +104,9 @@ def main() -> int:
         fresh = Path(scratch) / CLIENT.name
         try:
             build(fresh)
-        except PostprocessError as problem:
-            print(f"{DOCUMENT.name}: {problem}", file=sys.stderr)
+        except (DocumentError, PostprocessError) as error:
+            for line in str(error).splitlines():
+                print(f"{DOCUMENT.name}: {line}", file=sys.stderr)
             return 1
         except subprocess.CalledProcessError as failure:
             print(f"{DOCUMENT.name}: {failure.cmd[3]} failed; see its output above", file=sys.stderr)

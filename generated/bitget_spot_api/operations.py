@@ -35,7 +35,7 @@ class Operation:
     """Whether the same request may be sent twice."""
     signed: bool
     max_items: Mapping[str, int]
-    """The maximum length of each list in the request body, by the list's name."""
+    """The maximum length of each list in the request body, by its name; `body` if the body itself is a list."""
     source: str
     """The vendor's page."""
     maxima: Mapping[str, int] = MappingProxyType({})
@@ -127,6 +127,8 @@ TIMESTAMP_WINDOW_SECONDS: Final = 30.0
 REMAINING_CALLS_HEADER: Final = "x-mbx-used-remain-limit"
 """The response header with the calls left in the current second."""
 
+# fmt: off
+# One code on each line, also in a class of one, so that a new code changes one line.
 ERROR_CODES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "credentials": (
@@ -259,7 +261,10 @@ ERROR_CODES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
             "45001",
             "80002",
         ),
-        "ambiguous": ("40808",),
+        "ambiguous": (
+            "40808",
+        ),
     }
 )
+# fmt: on
 """The error codes by their class; each code is in one class only."""

@@ -2,28 +2,25 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, get_args
 
 import httpx
 import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
-from ruamel.yaml import YAML
 
-import generate
 from bitget_spot_api import Client, operations
 from bitget_spot_api.api.trade import get_history_orders, get_order_info, get_unfilled_orders
 from bitget_spot_api.models import BatchCancelOrdersRequest, BatchCancelOrdersResponse, Order, OrdersResponse
 from bitget_spot_api.models.batch_mode import BatchMode
-from postprocess import METHODS
+from document import DOCUMENT, JSON, OperationNode, load, operations_of
+from schema_rules import request_schemas, response_schemas
 
-DOCUMENT: dict[str, Any] = YAML(typ="safe").load(generate.DOCUMENT.read_text("utf-8"))
-SCHEMAS: dict[str, dict[str, Any]] = DOCUMENT["components"]["schemas"]
-CODES: dict[str, list[str]] = DOCUMENT["x-error-codes"]
-OPERATIONS: dict[str, dict[str, Any]] = {}
-for _path, _item in DOCUMENT["paths"].items():
-    OPERATIONS |= {f"{method.upper()} {_path}": _item[method] for method in METHODS if method in _item}
+PROJECT: dict[str, Any] = dict(load(DOCUMENT))
+SCHEMAS: dict[str, dict[str, Any]] = PROJECT["components"]["schemas"]
+CODES: dict[str, list[str]] = PROJECT["x-error-codes"]
+OPERATIONS: dict[str, OperationNode] = {operation.where: operation for operation in operations_of(PROJECT)}
 QUERIES = {
     "GET /api/v2/spot/trade/orderInfo": operations.GET_ORDER_INFO,
     "GET /api/v2/spot/trade/unfilled-orders": operations.GET_UNFILLED_ORDERS,
@@ -31,119 +28,10 @@ QUERIES = {
 }
 BATCH_CANCEL = "POST /api/v2/spot/trade/batch-cancel-order"
 
-ONE_SCHEMA = {
-    *("not", "if", "then", "else", "items", "contains", "propertyNames"),
-    *("additionalProperties", "unevaluatedItems", "unevaluatedProperties", "contentSchema"),
-}
-LIST_OF_SCHEMAS = {"allOf", "anyOf", "oneOf", "prefixItems"}
-NAMED_SCHEMAS = {"properties", "patternProperties", "dependentSchemas", "$defs"}
-KEYWORDS = {
-    *ONE_SCHEMA,
-    *LIST_OF_SCHEMAS,
-    *NAMED_SCHEMAS,
-    *("$schema", "$id", "$ref", "$anchor", "$dynamicRef", "$dynamicAnchor", "$vocabulary"),
-    *("$comment", "type", "enum", "const", "required", "dependentRequired"),
-    *("multipleOf", "maximum", "exclusiveMaximum", "minimum", "exclusiveMinimum"),
-    *("maxLength", "minLength", "pattern", "format", "maxItems", "minItems", "uniqueItems"),
-    *("maxContains", "minContains", "maxProperties", "minProperties"),
-    *("title", "description", "default", "deprecated", "readOnly", "writeOnly", "examples"),
-    *("contentEncoding", "contentMediaType"),
-    # OpenAPI's own
-    *("discriminator", "xml", "externalDocs", "example"),
-}
-
-
-def resolved(node: dict[str, Any]) -> dict[str, Any]:
-    """Return a node, or the node that it refers to."""
-    if "$ref" not in node:
-        return node
-    target: Any = DOCUMENT
-    for part in node["$ref"].removeprefix("#/").split("/"):
-        target = target[part]
-    return resolved(target)
-
-
-def nested_schemas(where: str, schema: Any) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield a schema and every schema inside it, each with its place; references are not followed."""
-    if not isinstance(schema, dict):  # `additionalProperties: false`
-        return
-    yield where, schema
-    for keyword, value in schema.items():
-        place = f"{where}.{keyword}"
-        if keyword in ONE_SCHEMA:
-            yield from nested_schemas(place, value)
-        elif keyword in LIST_OF_SCHEMAS:
-            for index, member in enumerate(value):
-                yield from nested_schemas(f"{place}[{index}]", member)
-        elif keyword in NAMED_SCHEMAS:
-            for name, member in value.items():
-                yield from nested_schemas(f"{place}.{name}", member)
-
-
-def inline_schemas(where: str, node: Any) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield every schema outside `components/schemas`, with those inside it."""
-    if isinstance(node, dict):
-        for key, value in node.items():
-            if key == "schema":
-                yield from nested_schemas(f"{where}.{key}", value)
-            elif key != "schemas":
-                yield from inline_schemas(f"{where}.{key}", value)
-    elif isinstance(node, list):
-        for index, member in enumerate(node):
-            yield from inline_schemas(f"{where}[{index}]", member)
-
-
-def referenced_schemas(where: str, schema: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return a schema, those inside it and those that they refer to, by their place."""
-    found: dict[str, dict[str, Any]] = {}
-    pending = [(where, schema)]
-    while pending:
-        for place, member in nested_schemas(*pending.pop()):
-            if place in found:
-                continue
-            found[place] = member
-            if "$ref" in member:
-                pending.append((member["$ref"].rpartition("/")[2], resolved(member)))
-    return found
-
-
-def message_schemas(*messages: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return every schema of these request bodies or responses, by its place."""
-    found: dict[str, dict[str, Any]] = {}
-    for message in messages:
-        for media in resolved(message).get("content", {}).values():
-            found |= referenced_schemas("body", media["schema"])
-    return found
-
-
-def parameters_of(operation: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield an operation's parameters and the properties of its body, each with its place."""
-    for parameter in map(resolved, operation.get("parameters", ())):
-        yield parameter["name"], parameter["schema"] | parameter
-    for where, schema in message_schemas(operation.get("requestBody", {})).items():
-        for name, member in schema.get("properties", {}).items():
-            yield f"{where}.{name}", member
-
-
-def responses_of_all_operations() -> Iterator[dict[str, Any]]:
-    """Yield every response of every operation."""
-    for operation in OPERATIONS.values():
-        yield from operation["responses"].values()
-
-
-EVERY_SCHEMA = dict(inline_schemas("#", DOCUMENT))
-for _name, _schema in SCHEMAS.items():
-    EVERY_SCHEMA |= nested_schemas(_name, _schema)
-REQUEST_SCHEMAS = message_schemas(*(operation.get("requestBody", {}) for operation in OPERATIONS.values()))
-RESPONSE_SCHEMAS = message_schemas(*responses_of_all_operations())
-PARAMETERS: dict[str, dict[str, Any]] = {}
-for _where, _operation in OPERATIONS.items():
-    PARAMETERS |= {f"{_where}: {name}": member for name, member in parameters_of(_operation)}
-
 
 def validator(name: str) -> Draft202012Validator:
     """Return a validator for one of the document's schemas."""
-    return Draft202012Validator({"$ref": f"#/components/schemas/{name}", "components": DOCUMENT["components"]})
+    return Draft202012Validator({"$ref": f"#/components/schemas/{name}", "components": PROJECT["components"]})
 
 
 def request(orders: int = 1, **changed: Any) -> dict[str, Any]:
@@ -154,47 +42,17 @@ def request(orders: int = 1, **changed: Any) -> dict[str, Any]:
 
 def test_document_is_valid_openapi() -> None:
     """An independent validator accepts the document as OpenAPI 3.1."""
-    assert DOCUMENT["openapi"].startswith("3.1.")
-    validate(DOCUMENT)
+    assert PROJECT["openapi"].startswith("3.1.")
+    validate(PROJECT)
 
 
-def test_helpers_find_the_batch_cancel() -> None:
-    """The collections that the tests below go through are not empty: they have the batch cancel and its schemas."""
+def test_batch_cancel_is_in_the_document() -> None:
+    """The rules and the tests that go through all operations and schemas reach the batch cancel."""
     assert BATCH_CANCEL in OPERATIONS
-    assert {"BatchCancelOrdersRequest", "OrderRef"} <= REQUEST_SCHEMAS.keys()
-    assert {"BatchCancelOrdersResponse", "AcceptedOrder", "FailedOrder", "ErrorResponse"} <= (RESPONSE_SCHEMAS.keys())
-
-
-@pytest.mark.parametrize("where", OPERATIONS)
-@pytest.mark.parametrize(
-    "fact",
-    ["summary", "description", "operationId", "tags", "externalDocs", "x-rate-limit"],
-)
-def test_operation_is_complete(where: str, fact: str) -> None:
-    """Every operation has the texts and facts that the client and its users need, and none is empty."""
-    assert OPERATIONS[where].get(fact)
-
-
-@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
-def test_operation_facts_are_valid(operation: dict[str, Any]) -> None:
-    """A rate limit has a number, a period and a known scope; repeat-safe is a boolean; tags are declared."""
-    limit = operation["x-rate-limit"]
-    assert limit.keys() == {"requests", "period-seconds", "scope"}
-    assert isinstance(limit["requests"], int)
-    assert limit["requests"] > 0
-    assert limit["period-seconds"] > 0
-    assert limit["scope"] in {"UID", "IP"}
-    assert isinstance(operation["x-repeat-safe"], bool)
-    assert operation["externalDocs"]["url"].startswith("https://www.bitget.com/api-doc/")
-    assert set(operation["tags"]) <= {tag["name"] for tag in DOCUMENT["tags"]}
-
-
-@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
-@pytest.mark.parametrize("status", ["4XX", "5XX"])
-def test_error_responses_have_one_schema(operation: dict[str, Any], status: str) -> None:
-    """Every error response has the same envelope, whatever its status."""
-    content = resolved(operation["responses"][status])["content"]
-    assert content["application/json"]["schema"] == {"$ref": "#/components/schemas/ErrorResponse"}
+    requests = {place.name for place in request_schemas(PROJECT)}
+    assert {"BatchCancelOrdersRequest", "OrderRef"} <= requests
+    responses = {place.name for place in response_schemas(PROJECT)}
+    assert {"BatchCancelOrdersResponse", "AcceptedOrder", "FailedOrder", "ErrorResponse"} <= responses
 
 
 def test_four_headers_sign_a_request() -> None:
@@ -202,50 +60,17 @@ def test_four_headers_sign_a_request() -> None:
     The four headers together are the document's security, declared once for all operations. As parameters they would
     become arguments of the generated functions.
     """
-    schemes = DOCUMENT["components"]["securitySchemes"]
-    (requirement,) = DOCUMENT["security"]
+    schemes = PROJECT["components"]["securitySchemes"]
+    (requirement,) = PROJECT["security"]
     headers = {"ACCESS-KEY", "ACCESS-SIGN", "ACCESS-PASSPHRASE", "ACCESS-TIMESTAMP"}
     assert {schemes[name]["name"] for name in requirement} == headers
     assert {schemes[name]["in"] for name in requirement} == {"header"}
     assert all(schemes[name]["description"] for name in requirement)
-    assert not [place for place in PARAMETERS if "ACCESS-" in place.upper()]
-
-
-@pytest.mark.parametrize("member", PARAMETERS.values(), ids=PARAMETERS)
-def test_parameter_is_complete(member: dict[str, Any]) -> None:
-    """Every parameter has a type, a description and a valid example."""
-    schema = resolved(member)
-    assert schema["type"]
-    assert schema["description"]
-    if schema["type"] not in {"array", "object"}:
-        Draft202012Validator(schema).validate(schema["example"])
-
-
-@pytest.mark.parametrize("schema", RESPONSE_SCHEMAS.values(), ids=RESPONSE_SCHEMAS)
-def test_response_examples_are_valid(schema: dict[str, Any]) -> None:
-    """The example of a field of a response is valid for its schema."""
-    if "example" in schema:
-        Draft202012Validator(schema).validate(schema["example"])
-
-
-@pytest.mark.parametrize("where", EVERY_SCHEMA)
-def test_no_keyword_is_misspelt(where: str) -> None:
-    """Every keyword of a schema exists; neither the generator nor the validator would report `maxItms`."""
-    unknown = EVERY_SCHEMA[where].keys() - KEYWORDS
-    assert not {keyword for keyword in unknown if not keyword.startswith("x-")}
-
-
-def test_misspelt_keyword_is_found() -> None:
-    """The search for misspelt keywords reaches items, alternatives and inline schemas."""
-    misspelt = {"maxItms": 1}
-    schema = {"properties": {"a": {"oneOf": [{"items": misspelt}]}}}
-    assert misspelt in dict(nested_schemas("here", schema)).values()
-    assert misspelt in dict(inline_schemas("#", {"paths": {"/": [{"schema": schema}]}})).values()
 
 
 def test_document_has_the_numbers_of_the_page() -> None:
     """Ten requests a second for each account, fifty orders, and two modes with single as the default."""
-    limit = OPERATIONS[BATCH_CANCEL]["x-rate-limit"]
+    limit = OPERATIONS[BATCH_CANCEL].node["x-rate-limit"]
     assert limit == {"requests": 10, "period-seconds": 1, "scope": "UID"}
     assert SCHEMAS["BatchCancelOrdersRequest"]["properties"]["orderList"]["maxItems"] == 50
     assert SCHEMAS["BatchMode"]["enum"] == ["single", "multiple"]
@@ -295,11 +120,11 @@ def test_client_has_every_operation_and_code() -> None:
     in_client = {" ".join(key): operation for key, operation in operations.OPERATIONS.items()}
     assert in_client.keys() == OPERATIONS.keys()
     for where, operation in OPERATIONS.items():
-        limit = operation["x-rate-limit"]
+        limit = operation.node["x-rate-limit"]
         expected_limit = operations.RateLimit(limit["requests"], limit["period-seconds"], limit["scope"])
         assert in_client[where].rate_limit == expected_limit
-        assert in_client[where].repeat_safe is operation["x-repeat-safe"]
-        assert in_client[where].source == operation["externalDocs"]["url"]
+        assert in_client[where].repeat_safe is operation.node["x-repeat-safe"]
+        assert in_client[where].source == operation.node["externalDocs"]["url"]
     assert {name: set(codes) for name, codes in operations.ERROR_CODES.items()} == {
         name: set(codes) for name, codes in CODES.items()
     }
@@ -308,52 +133,24 @@ def test_client_has_every_operation_and_code() -> None:
 def test_texts_have_the_maximum_of_orders() -> None:
     """The summary and the descriptions have the same maximum number of orders as the schema."""
     orders = SCHEMAS["BatchCancelOrdersRequest"]["properties"]["orderList"]
-    operation = OPERATIONS[BATCH_CANCEL]
+    operation = OPERATIONS[BATCH_CANCEL].node
     for text in (operation["summary"], operation["description"], orders["description"]):
         assert str(orders["maxItems"]) in re.findall(r"\d+", text)
 
 
-@pytest.mark.parametrize("schema", REQUEST_SCHEMAS.values(), ids=REQUEST_SCHEMAS)
-def test_request_schemas_are_closed(schema: dict[str, Any]) -> None:
-    """No object of a request accepts unknown fields, because the exchange would not know them."""
-    if schema.get("type") == "object" or "properties" in schema:
-        assert schema.get("additionalProperties") is False
+EXAMPLES: Mapping[str, Any] = OPERATIONS[BATCH_CANCEL].node["requestBody"]["content"][JSON]["examples"]
 
 
-@pytest.mark.parametrize("schema", RESPONSE_SCHEMAS.values(), ids=RESPONSE_SCHEMAS)
-def test_response_schemas_are_open(schema: dict[str, Any]) -> None:
-    """
-    A response may have more fields, fewer fields and other values than the page says. So its schemas are never closed,
-    require nothing and list no values, which would make the parser fail.
-    """
-    assert schema.get("additionalProperties", True) is True
-    assert schema.get("unevaluatedProperties", True) is True
-    assert not schema.keys() & {"enum", "const", "required", "dependentRequired", "minProperties"}
-
-
-@pytest.mark.parametrize("schema", RESPONSE_SCHEMAS.values(), ids=RESPONSE_SCHEMAS)
-def test_response_lists_may_be_null(schema: dict[str, Any]) -> None:
-    """A list in a response may be null; otherwise the generated parser would fail."""
-    if "items" in schema:
-        assert "null" in schema["type"]
-
-
-EXAMPLES: dict[str, dict[str, Any]] = {}
-for _where, _operation in OPERATIONS.items():
-    for _media in resolved(_operation.get("requestBody", {})).get("content", {}).values():
-        EXAMPLES |= {f"{_where}: {name}": example["value"] for name, example in _media.get("examples", {}).items()}
-
-
-@pytest.mark.parametrize("example", EXAMPLES.values(), ids=EXAMPLES)
-def test_request_examples_are_valid(example: dict[str, Any]) -> None:
-    """An example of a request is valid for its schema, and the generated model keeps all of it."""
-    validator("BatchCancelOrdersRequest").validate(example)
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_model_keeps_all_of_an_example(name: str) -> None:
+    """The generated model of a batch keeps everything in an example of the document."""
+    example = EXAMPLES[name]["value"]
     assert BatchCancelOrdersRequest.from_dict(example).to_dict() == example
 
 
 def test_both_modes_have_an_example() -> None:
     """The document has an example of each mode."""
-    modes = {example.get("batchMode", "single") for example in EXAMPLES.values()}
+    modes = {example["value"].get("batchMode", "single") for example in EXAMPLES.values()}
     assert modes == set(SCHEMAS["BatchMode"]["enum"])
 
 
@@ -565,7 +362,7 @@ def test_codes_are_unique_and_text() -> None:
         all_codes += codes
     assert all(isinstance(code, str) and code.isdecimal() for code in all_codes)
     assert len(all_codes) == len(set(all_codes))
-    assert DOCUMENT["x-success-code"] not in all_codes
+    assert PROJECT["x-success-code"] not in all_codes
 
 
 @pytest.mark.parametrize("code", ["30006", "30007"])

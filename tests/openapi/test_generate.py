@@ -13,6 +13,7 @@ from openapi_python_client.config import ConfigFile
 from ruamel.yaml import YAML
 
 import generate
+from bitget_spot_api.operations import OPERATIONS
 
 
 def edit_file(client: Path) -> None:
@@ -247,13 +248,28 @@ def test_change_of_the_document_is_generated(tmp_path: Path, monkeypatch: pytest
     monkeypatch.syspath_prepend(tmp_path)
     models = importlib.import_module("changed_client.models")
     operations = importlib.import_module("changed_client.operations")
+    schemas = importlib.import_module("changed_client.schemas")
     order = models.OrderRef(order_id="1", receive_window=5000)
     assert order.to_dict() == {"orderId": "1", "receiveWindow": 5000}
     assert models.OrderRef.from_dict({"receiveWindow": 7}).receive_window == 7
     assert operations.BATCH_CANCEL_ORDERS.max_items == {"orderList": 60}
+    body = schemas.REQUESTS["batchCancelOrders"]["properties"]["body"]
+    assert body["properties"]["orderList"]["maxItems"] == 60
 
 
 # The command.
+
+
+def test_every_problem_of_the_document_is_printed(
+    committed_client: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Each thing that the document lacks has a line with the name of the document."""
+    del committed_client
+    text = generate.DOCUMENT.read_text("utf-8")
+    document = write_document(tmp_path, monkeypatch, text.replace("x-repeat-safe:", "x-repeat:"))
+    assert run_main(monkeypatch, "--check") == 1
+    lines = capfd.readouterr().err.splitlines()
+    assert lines == [f"{document.name}: {' '.join(key)} lacks x-repeat-safe" for key in OPERATIONS]
 
 
 def test_check_succeeds_without_differences(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
@@ -303,6 +319,7 @@ def test_generate_creates_a_client(
     ("old", "new", "hint"),
     [
         pytest.param("x-rate-limit:", "x-rate-limits:", "x-rate-limit", id="missing fact"),
+        pytest.param("tags: [public]", "x-tags: [public]", "GET /api/v2/public/time lacks tags", id="missing tag"),
         pytest.param("scope: UID", "scope: uid", "scope", id="misspelt scope"),
         pytest.param("paths:", "paths: [", "YAML", id="invalid YAML"),
         pytest.param("info:", "x-info:", "info", id="invalid OpenAPI"),

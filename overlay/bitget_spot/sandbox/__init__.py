@@ -10,9 +10,10 @@ A sandbox exchange on this machine, to develop and test bots against.
             ...
 
 It enforces the documented rate limit, checks signatures, cancels batches by the vendor's rules, keeps a ledger of what
-arrived when, and produces on demand the faults that an exchange and the network in front of it produce. With pytest, the
-fixture `bitget_sandbox` is a new one for each test; on the command line it is `python -m bitget_spot.sandbox`. It needs
-the extra `sandbox`.
+arrived when, and produces on demand the faults that an exchange and the network in front of it produce. To an operation
+that it does not emulate it responds with the document's example, if the request is valid. With pytest, the fixture
+`bitget_sandbox` is a new one for each test; on the command line it is `python -m bitget_spot.sandbox`. It needs the extra
+`sandbox`.
 
 Script a fault by its name, as in `sandbox.inject("drop-after", times=3)`. Each happens to one request. Faults that spoil
 the response let the cancel take effect first, because that is what a client must handle: a response that cannot be read

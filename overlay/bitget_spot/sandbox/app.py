@@ -14,7 +14,6 @@ from starlette.types import Receive, Scope, Send
 from bitget_spot.sandbox.envelope import UNKNOWN_OPERATION
 from bitget_spot.sandbox.exchange import Exchange
 from bitget_spot.sandbox.faults import Fault, Faults
-from bitget_spot.sandbox.handlers import HANDLERS
 from bitget_spot_api.operations import OPERATIONS, REMAINING_CALLS_HEADER, Operation
 
 
@@ -32,8 +31,7 @@ def create_app(exchange: Exchange, faults: Faults, *, latency: float = 0.0) -> S
     """
     routes = [
         Route(operation.path, _Endpoint(exchange, faults, latency, operation), methods=[operation.method])
-        for key, operation in OPERATIONS.items()
-        if key in HANDLERS
+        for operation in OPERATIONS.values()
     ]
 
     def no_such_operation(request: Request, _error: Exception) -> Response:

@@ -26,6 +26,7 @@ from urllib.parse import parse_qsl
 
 from attrs import define, evolve, field
 
+from bitget_spot.sandbox.default_handler import return_example
 from bitget_spot.sandbox.envelope import (
     NO_KEY,
     RATE_LIMITED,
@@ -297,7 +298,8 @@ class Exchange:
         account = self._authenticate(request) if request.operation.signed else _PUBLIC
         for name in ("requestTime", "receiveWindow"):
             number(request.query, name, 0)
-        return HANDLERS[request.operation.method, request.operation.path](self, account, request)
+        handler = HANDLERS.get((request.operation.method, request.operation.path), return_example)
+        return handler(self, account, request)
 
     def _authenticate(self, request: PendingRequest) -> Account:
         """

@@ -46,6 +46,14 @@ def _lists(success: _Rows | None, failure: _Rows | None) -> dict[str, Any]:
     return {"successList": success, "failureList": failure}
 
 
+def _lists_of(payload: Mapping[str, Any]) -> tuple[_Rows, _Rows] | None:
+    """Return both lists of the response to a batch cancel; None for another response."""
+    data = payload.get("data")
+    if not isinstance(data, dict) or data.keys() != _lists(None, None).keys():
+        return None
+    return data["successList"], data["failureList"]
+
+
 def _foreign_row(number: int) -> dict[str, Any]:
     return {"orderId": str(10**18 + number), "clientOid": f"foreign-{number}"}
 
@@ -224,12 +232,13 @@ class Fault:
             page = f"<html><head><title>{status}</title></head><body>{status}</body></html>"
             return SentResponse(int(status), page.encode(), "text/html")
         payload = response.payload
-        if self.name in _DATA_FAULTS and isinstance(payload.get("data"), dict):
-            payload = payload | {"data": _DATA_FAULTS[self.name](*payload["data"].values())}
+        lists = _lists_of(payload)
+        if self.name in _DATA_FAULTS and lists is not None:
+            payload = payload | {"data": _DATA_FAULTS[self.name](*lists)}
         if self.name == "list-data" and payload["code"] == SUCCESS_CODE:
             payload = payload | {"data": json.loads(self.value)}
-        if self.name == "row-code-after" and isinstance(payload.get("data"), dict):
-            payload = payload | {"data": self._failed_rows(*payload["data"].values())}
+        if self.name == "row-code-after" and lists is not None:
+            payload = payload | {"data": self._failed_rows(*lists)}
         if self.name in _ENVELOPE_FAULTS:
             payload = dict(_ENVELOPE_FAULTS[self.name](*item) for item in payload.items())
         content = json.dumps(payload, ensure_ascii=False, separators=(",", ":"))

@@ -1,7 +1,7 @@
 """
 The operations of the exchange: what each does with an authenticated request, and the `data` it returns.
 
-A new operation is one function here and one entry in `HANDLERS`.
+An operation without a function here and an entry in `HANDLERS` gets the one in `default_handler.py`.
 """
 
 import re
@@ -190,7 +190,7 @@ HANDLERS: Final[Mapping[tuple[str, str], Handler]] = MappingProxyType(
         (GET_HISTORY_ORDERS.method, GET_HISTORY_ORDERS.path): history_orders,
     }
 )
-"""The handler of each operation, by method and path."""
+"""The handlers of the operations that the sandbox emulates, by method and path."""
 
 
 def _page(exchange: "Exchange", account: Account, request: PendingRequest, *, is_open: bool) -> list[dict[str, str]]:
