@@ -18,7 +18,7 @@ from document import Node, OperationNode, merged, operations_of, resolved, types
 TEMPLATE: Final = Path(__file__).with_name("schemas.py.jinja")
 ANNOTATIONS: Final = ("$ref", "description", "default", "deprecated", "example", "examples", "title", "externalDocs")
 """The keywords that do not decide whether a value is valid."""
-EMPTY_VALUES: Final[Mapping[str, object]] = {"string": "", "integer": 0, "number": 0, "boolean": False, "array": []}
+EMPTY_VALUES: Final[Mapping[str, object]] = {"string": "", "integer": 0, "number": 0, "boolean": False, "object": {}}
 
 
 def schemas_module(document: Node) -> str:

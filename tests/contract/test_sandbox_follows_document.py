@@ -2,12 +2,14 @@
 The sandbox follows the OpenAPI document: schemathesis generates requests from the document and sends them to a sandbox.
 
 It checks statuses, media types, headers and bodies, that valid requests are accepted and invalid ones refused, and it
-follows orders from one operation to the next. Before that, the document is made stricter (`strict_document`).
+follows orders from one operation to the next. Before that, the document is made stricter (`strict_document`). The tests are
+derived from the document: an operation that the sandbox does not emulate is tested with its default handler.
 `CONTRACT_EXAMPLES=2000` draws so many random requests to every operation.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -22,18 +24,16 @@ import schemathesis
 from attrs import frozen
 from example_counts import CONTRACT_EXAMPLES
 from hypothesis import HealthCheck, Phase, given, settings
-from jsonschema import Draft202012Validator
-from ruamel.yaml import YAML
 from schemathesis import GenerationMode
 from schemathesis.checks import negative_data_rejection, positive_data_acceptance
 from schemathesis.config import SchemathesisConfig
 from schemathesis.core.failures import FailureGroup
 
-import generate
 from bitget_spot._middleware.signing import hmac_signature, prehash
 from bitget_spot.sandbox import Sandbox, exchange, handlers
 from bitget_spot.sandbox.envelope import MALFORMED, UNKNOWN_OPERATION, RefusedError
 from bitget_spot.sandbox.handlers import Account, PendingRequest
+from bitget_spot.sandbox.order_book import _PAIRS
 from bitget_spot.validation import validate_batch
 from bitget_spot_api.operations import (
     BATCH_CANCEL_ORDERS,
@@ -46,11 +46,16 @@ from bitget_spot_api.operations import (
     SUCCESS_CODE,
     Operation,
 )
+from document import DOCUMENT as DOCUMENT_PATH
+from document import JSON, METHODS, OperationNode, load, merged, operations_of, types_of
+from schema_rules import is_valid
+from schemas_module import example_of
 
 Case: TypeAlias = schemathesis.Case[Any]
 JsonObject: TypeAlias = dict[str, Any]
 
-DOCUMENT: Final[JsonObject] = YAML(typ="safe").load(generate.DOCUMENT.read_text("utf-8"))
+DOCUMENT: Final[JsonObject] = dict(load(DOCUMENT_PATH))
+NODES: Final = {(node.method, node.path): node for node in operations_of(DOCUMENT)}
 CREDENTIAL_HEADERS: Final = ("ACCESS-KEY", "ACCESS-SIGN", "ACCESS-PASSPHRASE", "ACCESS-TIMESTAMP")
 SIGNED_OPERATIONS: Final = [operation for operation in OPERATIONS.values() if operation.signed]
 EXAMPLES: Final = CONTRACT_EXAMPLES or 40
@@ -95,6 +100,7 @@ LINKS: Final[Mapping[str, JsonObject]] = {
     },
 }
 """The requests that use what a response contains."""
+LINKED_OPERATIONS: Final = (BATCH_CANCEL_ORDERS, GET_ORDER_INFO, GET_UNFILLED_ORDERS, GET_HISTORY_ORDERS)
 
 
 def known_codes() -> set[str]:
@@ -108,30 +114,17 @@ def known_codes() -> set[str]:
 CODES: Final = known_codes()
 
 
-def resolve(node: JsonObject, document: JsonObject = DOCUMENT) -> JsonObject:
-    """Follow a reference of the document; return any other node as it is."""
-    if "$ref" not in node:
-        return node
-    target: Any = document
-    for part in node["$ref"].split("/")[1:]:
-        target = target[part]
-    resolved: JsonObject = target
-    return resolved
-
-
 def strict_schema(schema: JsonObject, operation_id: str) -> JsonObject:
     """Return the schema of a response that leaves nothing out, adds nothing, and contains no null."""
-    schema = resolve(schema)
+    schema = dict(merged(DOCUMENT, schema))
     if "oneOf" in schema:  # a value or null
         return strict_schema(schema["oneOf"][0], operation_id)
-    json_type = schema.get("type", "null")
-    if not isinstance(json_type, str):
-        json_type = json_type[0]
+    json_type = next(iter(types_of(schema)), "null")
     if json_type == "array":
         return {"type": json_type, "items": strict_schema(schema["items"], operation_id)}
     if json_type != "object":
         return {"type": json_type}
-    members = schema["properties"]
+    members = schema.get("properties", {})
     required = [
         name for name, member in members.items() if operation_id in member.get("x-only-on-page-of", [operation_id])
     ]
@@ -143,21 +136,29 @@ def strict_schema(schema: JsonObject, operation_id: str) -> JsonObject:
     }
 
 
-def strict_document() -> JsonObject:
+def operations_in(document: JsonObject) -> Iterator[JsonObject]:
+    """Yield every operation of a document, which may be changed."""
+    for item in document["paths"].values():
+        yield from (item[method] for method in METHODS if method in item)
+
+
+def strict_document(*, is_emulated: bool = True) -> JsonObject:
     """
-    Return the document with everything in it that the sandbox keeps to.
+    Return the document with everything in it that the sandbox keeps to, with its handlers or with the default one.
 
     The document allows whatever the exchange has been seen to do: fields that are missing, null, new or of another type.
     The sandbox does none of this without a fault. What the document says only in words or in extensions becomes a part
-    of it: the header of every response, and that an orderId is a decimal number.
+    of it: the header of every response, that an orderId is a decimal number, and that a trading pair must exist.
     """
     document = deepcopy(DOCUMENT)
     document["components"]["parameters"]["IdLessThan"]["schema"]["pattern"] = "^[0-9]+$"
-    for item in document["paths"].values():
-        (operation,) = item.values()
+    if is_emulated:
+        document["components"]["parameters"]["Symbol"]["schema"]["enum"] = list(_PAIRS)
+    for operation in operations_in(document):
         responses = operation["responses"]
         for status, reference in list(responses.items()):
-            response = deepcopy(resolve(reference))
+            response = deepcopy(dict(merged(DOCUMENT, reference)))
+            response.pop("$ref", None)
             media = response["content"]["application/json"]
             media["schema"] = strict_schema(media["schema"], operation["operationId"])
             responses[status] = response
@@ -171,12 +172,16 @@ def strict_document() -> JsonObject:
 
 
 def linked_document() -> JsonObject:
-    """Return the document with links between the operations, and without filters, which would leave nothing to follow."""
+    """
+    Return the document with links between the operations, and without filters, which would leave nothing to follow.
+
+    It has only the operations that the links lead from or to.
+    """
     document = strict_document()
+    document["paths"] = {operation.path: document["paths"][operation.path] for operation in LINKED_OPERATIONS}
     # Above all orders, so that a generated id leaves none of them out.
     document["components"]["parameters"]["IdLessThan"]["schema"]["pattern"] = "^9[0-9]{18}$"
-    for item in document["paths"].values():
-        (operation,) = item.values()
+    for operation in operations_in(document):
         links = LINKS.get(operation["operationId"], {})
         operation["responses"]["200"]["links"] = {
             name: {"x-schemathesis": {"merge_body": False}, **link} for name, link in links.items()
@@ -205,6 +210,9 @@ def schemathesis_config() -> SchemathesisConfig:
 
 STRICT_DOCUMENT: Final = strict_document()
 schema = schemathesis.openapi.from_dict(STRICT_DOCUMENT, config=schemathesis_config())
+schema_without_handlers = schemathesis.openapi.from_dict(
+    strict_document(is_emulated=False), config=schemathesis_config()
+)
 linked_schema = schemathesis.openapi.from_dict(linked_document(), config=schemathesis_config())
 
 
@@ -234,9 +242,16 @@ def parse_query(query: str) -> dict[str, str]:
     return dict(parse_qsl(query, keep_blank_values=True))
 
 
+def is_emulated(operation: Operation) -> bool:
+    """Return whether the sandbox has a handler for an operation; if not, it returns the document's example."""
+    return (operation.method, operation.path) in vars(exchange)["HANDLERS"]
+
+
 def breaks_rule_in_words(case: Case) -> bool:
     """Return whether a request breaks a rule that the document states only in words."""
     operation = OPERATIONS.get((case.method, case.path))
+    if operation is None or not is_emulated(operation):
+        return False
     if operation is BATCH_CANCEL_ORDERS:
         return bool(validate_batch(case.body))
     return operation is GET_ORDER_INFO and not (case.query.get("orderId") or case.query.get("clientOid"))
@@ -257,29 +272,58 @@ def is_valid_for_sandbox(case: Case, response: schemathesis.Response) -> bool:
     Return whether a request is valid except for what the sandbox ignores.
 
     The document is strict about requests, because whatever it does not describe would be a mistake of this client. How
-    the exchange treats null, empty text and unknown members is not known; the vendor's example has an empty `symbol`.
+    the exchange treats null, empty text and unknown members is not known; the vendor's example has an empty `symbol`. The
+    default handler ignores unknown parameters of a query only.
     """
     operation = OPERATIONS.get((case.method, case.path))
     if operation is None:
         return False
     if operation.signed and not set(CREDENTIAL_HEADERS) <= set(response.request.headers):
         return False
-    if operation is BATCH_CANCEL_ORDERS:
-        body = {"$ref": "#/components/schemas/BatchCancelOrdersRequest", "components": DOCUMENT["components"]}
-        return Draft202012Validator(body).is_valid(without_ignored(case.body))
+    node = NODES[operation.method, operation.path]
+    return is_valid_query(response, node, operation) and is_valid_body(response, node, operation)
+
+
+def is_valid_query(response: schemathesis.Response, node: OperationNode, operation: Operation) -> bool:
+    """Return whether the known parameters of a query are valid, and the required ones are there."""
+    document = STRICT_DOCUMENT if is_emulated(operation) else DOCUMENT
     query = parse_query(urlsplit(str(response.request.url)).query)
-    for reference in STRICT_DOCUMENT["paths"][case.path]["get"].get("parameters", []):
-        parameter = resolve(reference, STRICT_DOCUMENT)
-        name = parameter["name"]
-        if name in query and not is_valid_text(query[name], resolve(parameter["schema"], STRICT_DOCUMENT)):
+    for parameter in OperationNode(document, node.path, node.method, node.node).parameters:
+        text = query.get(parameter["name"])
+        if text is None and parameter.get("required"):
+            return False
+        if text is not None and not is_valid_text(text, dict(merged(document, parameter["schema"]))):
             return False
     return True
 
 
+def is_valid_body(response: schemathesis.Response, node: OperationNode, operation: Operation) -> bool:
+    """Return whether a body is valid, apart from what the sandbox ignores."""
+    if node.body is None or node.body_schema is None:
+        return True
+    content = response.request.body
+    assert content is None or isinstance(content, str | bytes)
+    if not content:
+        return not node.body.get("required")
+    try:
+        body = json.loads(content)
+    except ValueError:
+        return False
+    if operation is BATCH_CANCEL_ORDERS and is_emulated(operation):
+        body = without_ignored(body)
+    return is_valid(DOCUMENT, body, node.body_schema)
+
+
 def is_valid_text(text: str, parameter_schema: JsonObject) -> bool:
     """Return whether a text in a query is a value of this schema."""
-    is_integer = parameter_schema["type"] == "integer" and re.fullmatch("-?[0-9]{1,99}", text)
-    return Draft202012Validator(parameter_schema).is_valid(int(text) if is_integer else text)
+    value: object = text
+    if parameter_schema["type"] == "integer" and re.fullmatch("-?[0-9]{1,99}", text):
+        value = int(text)
+    elif parameter_schema["type"] == "number" and re.fullmatch(r"-?[0-9]{1,99}(\.[0-9]{1,99})?", text):
+        value = float(text)
+    elif parameter_schema["type"] == "boolean" and text in ("true", "false"):
+        value = text == "true"
+    return is_valid(DOCUMENT, value, parameter_schema)
 
 
 def check_envelope(_context: schemathesis.CheckContext, response: schemathesis.Response, _case: Case) -> None:
@@ -300,7 +344,8 @@ def check_unknown_method(_context: schemathesis.CheckContext, response: schemath
 
 def check_required_in_words(_context: schemathesis.CheckContext, response: schemathesis.Response, case: Case) -> None:
     """Check what the document requires only in words: an id, and a symbol in multiple mode."""
-    if case.meta is None or case.meta.generation.mode.is_negative:
+    operation = OPERATIONS.get((case.method, case.path))
+    if case.meta is None or case.meta.generation.mode.is_negative or operation is None or not is_emulated(operation):
         return
     if case.path == GET_ORDER_INFO.path:
         is_incomplete = breaks_rule_in_words(case)
@@ -365,12 +410,18 @@ def sandbox_without_limit(orders: int) -> Sandbox:
 
 
 def new_case(operation: Operation, **arguments: Any) -> Case:
-    """Return a valid request, except for the arguments given."""
+    """Return a valid request, made of the document's examples except for the arguments given."""
+    node = NODES[operation.method, operation.path]
     valid: dict[str, Any] = {}
     if operation is BATCH_CANCEL_ORDERS:
-        valid = {"body": {"orderList": [{"orderId": "1"}]}, "media_type": "application/json"}
-    elif operation is GET_ORDER_INFO:
-        valid = {"query": {"orderId": "1"}}
+        valid = {"body": {"orderList": [{"orderId": "1"}]}, "media_type": JSON}
+    elif node.body_schema is not None:
+        valid = {"body": example_of(node, node.body_schema), "media_type": JSON}
+    query = {}
+    for parameter in node.parameters:
+        query[parameter["name"]] = {**merged(DOCUMENT, parameter["schema"]), **parameter}["example"]
+    if query:
+        valid["query"] = query
     if operation.signed:
         valid["headers"] = dict.fromkeys(CREDENTIAL_HEADERS, "")
     case: Case = schema[operation.path][operation.method].Case(**valid | arguments)
@@ -392,14 +443,33 @@ def counts() -> Iterator[Counter[str]]:
     assert min(counts["positive accepted"], counts["negative refused"]) > 0, counts
 
 
-@schema.parametrize()
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])  # `counts` is meant to count over all examples
-def test_every_operation(case: Case, client: CheckedClient, counts: Counter[str]) -> None:
-    """The sandbox responds as the document says to whatever is sent to an operation, valid or not."""
+def send_and_count(case: Case, client: CheckedClient, counts: Counter[str]) -> None:
+    """Send a request, check its response, and count whether it was valid and whether it was accepted."""
     response = client.send(case)
     assert case.meta is not None
     result = "accepted" if response.status_code == requests.codes.ok else "refused"
     counts[f"{case.meta.generation.mode.value} {result}"] += 1
+
+
+@schema.parametrize()
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])  # `counts` is meant to count over all examples
+def test_every_operation(case: Case, client: CheckedClient, counts: Counter[str]) -> None:
+    """The sandbox responds as the document says to whatever is sent to an operation, valid or not."""
+    send_and_count(case, client, counts)
+
+
+@pytest.fixture
+def no_handlers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take the sandbox's handlers away, so that every operation has the default one."""
+    monkeypatch.setattr(exchange, "HANDLERS", {})
+
+
+@schema_without_handlers.parametrize()
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.usefixtures("no_handlers")
+def test_default_handler(case: Case, client: CheckedClient, counts: Counter[str]) -> None:
+    """Without a handler of its own, an operation responds as the document says to whatever is sent, valid or not."""
+    send_and_count(case, client, counts)
 
 
 @pytest.mark.parametrize("value", [None, "1"], ids=["missing", "wrong"])
@@ -502,7 +572,7 @@ def test_orders_are_followed() -> None:
                 suppress_health_check=list(HealthCheck),  # as schemathesis does for its own state machines
             )
         )
-    assert min(followed[operation.path] for operation in SIGNED_OPERATIONS) > 0, followed
+    assert min(followed[operation.path] for operation in LINKED_OPERATIONS) > 0, followed
     assert len(cancelled) > EXAMPLES // 8
 
 
@@ -600,9 +670,9 @@ DEFECTS: Final = {
 def test_defects_are_found(defect: Defect, client: CheckedClient, monkeypatch: pytest.MonkeyPatch) -> None:
     """A sandbox that accepts or refuses other requests than the document says fails the checks."""
     monkeypatch.setattr(defect.owner, defect.name, defect.replacement)
-    requests_of_mode = linked_schema[defect.operation.path][defect.operation.method].as_strategy(
-        generation_mode=defect.mode
-    )
+    # Without filters, which would leave nothing to find.
+    document = linked_schema if defect.operation in LINKED_OPERATIONS else schema
+    requests_of_mode = document[defect.operation.path][defect.operation.method].as_strategy(generation_mode=defect.mode)
 
     @settings(max_examples=200, deadline=None, derandomize=True, database=None, phases=[Phase.generate])
     @given(requests_of_mode)

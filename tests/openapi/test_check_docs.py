@@ -14,8 +14,8 @@ import pytest
 from ruamel.yaml import YAML
 
 import check_docs
-import generate
 from check_docs import AGREES, CHANGED, UNREAD, Facts, PageError, compare, derive, operation_of, parse_page, texts_of
+from document import DOCUMENT as DOCUMENT_PATH
 
 PAGE = """# Drop Things
 
@@ -709,7 +709,7 @@ def test_accept_keeps_all_other_lines() -> None:
 
 # The project's document.
 
-DOCUMENT: dict[str, Any] = YAML(typ="safe").load(generate.DOCUMENT.read_text("utf-8"))
+DOCUMENT: dict[str, Any] = YAML(typ="safe").load(DOCUMENT_PATH.read_text("utf-8"))
 OPERATIONS: list[tuple[str, str]] = []
 for _path, _item in DOCUMENT["paths"].items():
     OPERATIONS += [(method.upper(), _path) for method in _item if method != "parameters"]

@@ -14,6 +14,7 @@ from ruamel.yaml import YAML
 
 import generate
 from bitget_spot_api.operations import OPERATIONS
+from document import DOCUMENT
 
 
 def edit_file(client: Path) -> None:
@@ -88,7 +89,7 @@ def write_document(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> 
 
 def load_document() -> dict[str, Any]:
     """Return the document as plain data."""
-    document: dict[str, Any] = YAML(typ="safe").load(generate.DOCUMENT.read_text("utf-8"))
+    document: dict[str, Any] = YAML(typ="safe").load(DOCUMENT.read_text("utf-8"))
     return document
 
 
@@ -265,7 +266,7 @@ def test_every_problem_of_the_document_is_printed(
 ) -> None:
     """Each thing that the document lacks has a line with the name of the document."""
     del committed_client
-    text = generate.DOCUMENT.read_text("utf-8")
+    text = DOCUMENT.read_text("utf-8")
     document = write_document(tmp_path, monkeypatch, text.replace("x-repeat-safe:", "x-repeat:"))
     assert run_main(monkeypatch, "--check") == 1
     lines = capfd.readouterr().err.splitlines()
@@ -339,7 +340,7 @@ def test_broken_document_is_reported(
     arguments: tuple[str, ...],
 ) -> None:
     """For a broken document, the status is 1, the error is named without a traceback, and the client is unchanged."""
-    text = generate.DOCUMENT.read_text("utf-8")
+    text = DOCUMENT.read_text("utf-8")
     assert old in text
     document = write_document(tmp_path, monkeypatch, text.replace(old, new, 1))
     before = generate.files(committed_client)
