@@ -21,6 +21,8 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 
 sys.path.insert(0, str(Path(__file__).parent / "_extensions"))
+# The extension reads the document as the scripts do.
+sys.path.insert(0, str(Path(__file__).parents[1] / "openapi"))
 
 project = "bitget-spot"
 author = "The bitget-spot developers"

@@ -6,24 +6,24 @@ sphinxcontrib-openapi 0.10 reports the responses `4XX` and `5XX` as errors, show
 leaves out every `x-` extension: the rate limit, whether a repeat is safe, and the codes. Swagger UI and Redoc show
 nothing without JavaScript, and the site's search does not find what they draw.
 
-Two directives write Markdown, which MyST then reads:
+These directives write Markdown, which MyST then reads:
 
-    openapi-document    every operation, every schema, and the facts of the whole API
-    openapi-codes       the meaning of each code, and the exception for it
+    openapi-document     every operation, every schema, and the facts of the whole API
+    openapi-functions    the generated function of each operation
+    openapi-models       the generated class of each object that is sent
+    openapi-codes        the meaning of each code, and the exception for it
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from docutils import nodes
 from docutils.statemachine import StringList
-from ruamel.yaml import YAML
 from sphinx import addnodes
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
@@ -32,9 +32,10 @@ from sphinx.transforms import SphinxTransform
 from sphinx.util.docutils import SphinxDirective
 
 from bitget_spot.errors import error_class
+from document import DOCUMENT, JSON, Node, OperationNode, operations_of, parse, resolved
+from schema_rules import request_schemas
 
-DOCUMENT: Final = Path(__file__).resolve().parents[2] / "openapi" / "bitget-spot.yaml"
-HIDDEN_EXTENSIONS: Final = ("x-page-texts", "x-page-says", "x-beyond-page")
+HIDDEN_EXTENSIONS: Final = ("x-page-says", "x-beyond-page")
 """Needed only by the tools that compare the document with the vendor's pages."""
 SHOWN_EXTENSIONS: Final = (
     "x-rate-limit",
@@ -55,9 +56,6 @@ BOUNDS: Final = {
     "minProperties": "at least {} field",
 }
 
-Node = Mapping[str, Any]
-
-
 class MarkdownWriter:
     """Writes the document as Markdown, line by line."""
 
@@ -66,9 +64,8 @@ class MarkdownWriter:
 
     def write_all(self) -> Iterator[str]:
         """Write the whole document."""
-        for path, methods in self.document["paths"].items():
-            for method, operation in methods.items():
-                yield from self.operation(method.upper(), path, operation)
+        for operation in operations_of(self.document):
+            yield from self.operation(operation)
         yield from ("(schemas)=", "## Schemas", "")
         for name, schema in self.document["components"]["schemas"].items():
             yield from self.schema(name, schema)
@@ -79,39 +76,56 @@ class MarkdownWriter:
         yield f"exchange's clock by {self.document['x-timestamp-window-seconds']} seconds. The response header"
         yield f"`{self.document['x-remaining-calls-header']}` is the number of calls left in the current second."
 
-    def operation(self, method: str, path: str, operation: Node) -> Iterator[str]:
+    def write_functions(self) -> Iterator[str]:
+        """Write the generated function of each operation."""
+        for operation in operations_of(self.document):
+            yield from (f"### {_snake(operation.operation_id)}", "")
+            yield from ("```{eval-rst}", f".. autofunction:: {_module(operation)}.sync", "```", "")
+
+    def write_models(self) -> Iterator[str]:
+        """Write the generated class of each object that is sent."""
+        for place in request_schemas(self.document):
+            if "properties" in place.schema:
+                autoclass = f".. autoclass:: bitget_spot_api.models.{place.name}"
+                yield from ("```{eval-rst}", autoclass, "   :members: from_dict, to_dict", "```", "")
+
+    def operation(self, operation: OperationNode) -> Iterator[str]:
         """Write one operation: its facts, its request and its responses."""
-        name = operation["operationId"]
-        limit = operation["x-rate-limit"]
-        module = f"bitget_spot_api.api.{operation['tags'][0]}.{_snake(name)}"
-        per = {"UID": "for each account", "IP": "for each IP address"}[limit["scope"]]
-        yield from (f"(operation-{name.lower()})=", f"## {name}", "", f"**{operation['summary']}**", "")
-        yield from ("```text", f"{method} {path}", "```", "")
-        yield from _paragraphs(operation["description"])
-        facts = {
-            "Limit": f"{limit['requests']} requests in {_seconds(limit['period-seconds'])}, {per} ({limit['scope']})",
-            "Signed": "no" if operation.get("security") == [] else "[yes](#signing)",
-            "Safe to repeat": "yes" if operation["x-repeat-safe"] else "no",
-            "In Python": f"{{py:func}}`{_snake(name)}.sync <{module}.sync>`",
-            "Source": f"[{operation['externalDocs']['description']}]({operation['externalDocs']['url']})",
-        }
-        yield from ("| | |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in facts.items()), "")
-        parameters = [self.resolved(parameter) for parameter in operation.get("parameters", ())]
-        if parameters:
+        name = operation.operation_id
+        node = operation.node
+        deprecated = "Deprecated. " if node.get("deprecated") else ""
+        yield from (f"(operation-{name.lower()})=", f"## {name}", "", f"**{deprecated}{node['summary']}**", "")
+        yield from ("```text", operation.where, "```", "")
+        yield from _paragraphs(node["description"])
+        yield from self.facts(operation)
+        if operation.parameters:
             yield from ("### Parameters", "")
-            for parameter in parameters:
+            for parameter in operation.parameters:
                 yield from self.field(parameter["name"], parameter["schema"], parameter)
-        if "requestBody" in operation:
-            content = operation["requestBody"]["content"]["application/json"]
+        if operation.body is not None:
+            content = operation.body["content"][JSON]
             yield from ("### Request", "", f"JSON: {self.type_of(content['schema'])}.", "")
             for example in content.get("examples", {}).values():
                 text = json.dumps(example["value"], indent=2)
                 yield from (f"{example['summary']}:", "", "```json", text, "```", "")
         yield from ("### Responses", "")
-        for status, response in operation["responses"].items():
-            resolved = self.resolved(response)
-            schema = resolved["content"]["application/json"]["schema"]
-            yield from (f"`{status}`", f": {_one_line(resolved['description'])} {self.type_of(schema)}.", "")
+        for status, response in operation.responses.items():
+            schema = response["content"][JSON]["schema"]
+            yield from (f"`{status}`", f": {_one_line(response['description'])} {self.type_of(schema)}.", "")
+
+    def facts(self, operation: OperationNode) -> Iterator[str]:
+        """Write the table of an operation's facts."""
+        limit = operation.node["x-rate-limit"]
+        per = {"UID": "for each account", "IP": "for each IP address"}[limit["scope"]]
+        page = operation.node["externalDocs"]
+        facts = {
+            "Limit": f"{limit['requests']} requests in {_seconds(limit['period-seconds'])}, {per} ({limit['scope']})",
+            "Signed": "no" if operation.node.get("security") == [] else "[yes](#signing)",
+            "Safe to repeat": "yes" if operation.node["x-repeat-safe"] else "no",
+            "In Python": f"{{py:func}}`{_snake(operation.operation_id)}.sync <{_module(operation)}.sync>`",
+            "Source": f"[{page.get('description', 'The page')}]({page['url']})",
+        }
+        yield from ("| | |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in facts.items()), "")
 
     def schema(self, name: str, schema: Node) -> Iterator[str]:
         """Write one schema: its description, and its fields."""
@@ -134,7 +148,10 @@ class MarkdownWriter:
     def field(self, name: str, schema: Node, facts: Node) -> Iterator[str]:
         """Write one field or parameter, with its description and whether it is required."""
         required = ", required" if facts.get("required") else ""
-        description = facts.get("description") or self.resolved(schema).get("description", "")
+        target = resolved(self.document, schema)
+        description = facts.get("description") or target.get("description", "")
+        if schema.get("deprecated") or facts.get("deprecated"):
+            description = f"Deprecated. {description}"
         operations = schema.get("x-only-on-page-of", ())
         if operations:
             links = ", ".join(f"[{operation}](#operation-{operation.lower()})" for operation in operations)
@@ -161,15 +178,6 @@ class MarkdownWriter:
         bounds = [template.format(schema[name]) for name, template in BOUNDS.items() if name in schema]
         return ", ".join([text, *bounds])
 
-    def resolved(self, node: Node) -> Node:
-        """Return a node, or the node that it refers to."""
-        if "$ref" not in node:
-            return node
-        target: Any = self.document
-        for key in node["$ref"].removeprefix("#/").split("/"):
-            target = target[key]
-        return target  # type: ignore[no-any-return]  # a part of the document
-
     def write_codes(self) -> Iterator[str]:
         """Write the table of codes."""
         yield from ("| class | exception | codes |", "| --- | --- | --- |")
@@ -191,6 +199,18 @@ class DocumentDirective(SphinxDirective):
         container = nodes.container()
         self.state.nested_parse(StringList(text.splitlines(), str(DOCUMENT)), 0, container, match_titles=True)
         return container.children
+
+
+class FunctionsDirective(DocumentDirective):
+    """Inserts the functions of all operations into a page."""
+
+    write: ClassVar = staticmethod(MarkdownWriter.write_functions)
+
+
+class ModelsDirective(DocumentDirective):
+    """Inserts the classes of what is sent into a page."""
+
+    write: ClassVar = staticmethod(MarkdownWriter.write_models)
 
 
 class CodesDirective(DocumentDirective):
@@ -232,8 +252,7 @@ def load() -> Node:
     unknown = set(re.findall(r"\bx-[a-z-]+(?=:)", text)) - {*HIDDEN_EXTENSIONS, *SHOWN_EXTENSIONS}
     if unknown:
         raise ValueError(f"{', '.join(sorted(unknown))}: show it here, or add it to HIDDEN_EXTENSIONS")
-    document: Node = YAML(typ="safe").load(text)
-    return document
+    return parse(text)
 
 
 def link_to_schema(
@@ -249,6 +268,11 @@ def link_to_schema(
     reference = nodes.reference("", "", text, internal=True)
     reference["refuri"] = f"{_app.builder.get_relative_uri(node['refdoc'], page)}#{anchor}"
     return reference
+
+
+def _module(operation: OperationNode) -> str:
+    """Return the generated module of an operation."""
+    return f"bitget_spot_api.api.{operation.node['tags'][0]}.{_snake(operation.operation_id)}"
 
 
 def _paragraphs(text: str) -> Iterator[str]:
@@ -271,6 +295,8 @@ def _snake(name: str) -> str:
 def setup(app: Sphinx) -> dict[str, Any]:
     """Add the directives, and the links to the schemas."""
     app.add_directive("openapi-document", DocumentDirective)
+    app.add_directive("openapi-functions", FunctionsDirective)
+    app.add_directive("openapi-models", ModelsDirective)
     app.add_directive("openapi-codes", CodesDirective)
     app.add_transform(CodesInIndex)
     app.connect("missing-reference", link_to_schema)
