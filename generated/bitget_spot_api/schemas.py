@@ -189,6 +189,457 @@ REQUESTS: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
                 },
             },
         },
+        "cancelOrder": {
+            "type": "object",
+            "properties": {
+                "query": {
+                    "type": "object",
+                    "properties": {},
+                    "required": [],
+                },
+                "body": {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "properties": {
+                        "symbol": {
+                            "type": "string",
+                        },
+                        "tpslType": {
+                            "type": "string",
+                            "enum": [
+                                "normal",
+                                "tpsl",
+                            ],
+                        },
+                        "orderId": {
+                            "type": "string",
+                            "minLength": 1,
+                        },
+                        "clientOid": {
+                            "type": "string",
+                            "minLength": 1,
+                        },
+                    },
+                },
+            },
+            "required": [
+                "body",
+            ],
+        },
+        "cancelSymbolOrders": {
+            "type": "object",
+            "properties": {
+                "query": {
+                    "type": "object",
+                    "properties": {},
+                    "required": [],
+                },
+                "body": {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "required": [
+                        "symbol",
+                    ],
+                    "properties": {
+                        "symbol": {
+                            "type": "string",
+                        },
+                    },
+                },
+            },
+            "required": [
+                "body",
+            ],
+        },
+        "getCurrentPlanOrders": {
+            "type": "object",
+            "properties": {
+                "query": {
+                    "type": "object",
+                    "properties": {
+                        "symbol": {
+                            "type": "string",
+                        },
+                        "limit": {
+                            "type": "integer",
+                            "minimum": 1,
+                            "maximum": 100,
+                        },
+                        "idLessThan": {
+                            "type": "string",
+                            "pattern": "^[0-9]+$",
+                        },
+                        "startTime": {
+                            "type": "integer",
+                        },
+                        "endTime": {
+                            "type": "integer",
+                        },
+                    },
+                    "required": [],
+                },
+            },
+        },
+        "getHistoryPlanOrders": {
+            "type": "object",
+            "properties": {
+                "query": {
+                    "type": "object",
+                    "properties": {
+                        "symbol": {
+                            "type": "string",
+                        },
+                        "startTime": {
+                            "type": "integer",
+                        },
+                        "endTime": {
+                            "type": "integer",
+                        },
+                        "idLessThan": {
+                            "type": "string",
+                            "pattern": "^[0-9]+$",
+                        },
+                        "limit": {
+                            "type": "integer",
+                            "minimum": 1,
+                            "maximum": 100,
+                        },
+                    },
+                    "required": [],
+                },
+            },
+        },
+        "cancelPlanOrder": {
+            "type": "object",
+            "properties": {
+                "query": {
+                    "type": "object",
+                    "properties": {},
+                    "required": [],
+                },
+                "body": {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "minProperties": 1,
+                    "properties": {
+                        "orderId": {
+                            "type": "string",
+                            "minLength": 1,
+                        },
+                        "clientOid": {
+                            "type": "string",
+                            "minLength": 1,
+                        },
+                    },
+                },
+            },
+            "required": [
+                "body",
+            ],
+        },
+        "batchCancelPlanOrders": {
+            "type": "object",
+            "properties": {
+                "query": {
+                    "type": "object",
+                    "properties": {},
+                    "required": [],
+                },
+                "body": {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "properties": {
+                        "symbolList": {
+                            "type": "array",
+                            "minItems": 1,
+                            "items": {
+                                "type": "string",
+                            },
+                        },
+                    },
+                },
+            },
+            "required": [
+                "body",
+            ],
+        },
+        "batchCancelUnifiedOrders": {
+            "type": "object",
+            "properties": {
+                "query": {
+                    "type": "object",
+                    "properties": {},
+                    "required": [],
+                },
+                "body": {
+                    "type": "array",
+                    "minItems": 1,
+                    "maxItems": 20,
+                    "items": {
+                        "type": "object",
+                        "additionalProperties": False,
+                        "required": [
+                            "category",
+                            "symbol",
+                        ],
+                        "properties": {
+                            "orderId": {
+                                "type": "string",
+                                "minLength": 1,
+                            },
+                            "clientOid": {
+                                "type": "string",
+                                "minLength": 1,
+                            },
+                            "category": {
+                                "type": "string",
+                                "enum": [
+                                    "SPOT",
+                                    "MARGIN",
+                                    "USDT-FUTURES",
+                                    "COIN-FUTURES",
+                                    "USDC-FUTURES",
+                                ],
+                            },
+                            "symbol": {
+                                "type": "string",
+                                "minLength": 1,
+                            },
+                        },
+                    },
+                },
+            },
+            "required": [
+                "body",
+            ],
+        },
+        "cancelUnifiedSymbolOrders": {
+            "type": "object",
+            "properties": {
+                "query": {
+                    "type": "object",
+                    "properties": {},
+                    "required": [],
+                },
+                "body": {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "required": [
+                        "category",
+                    ],
+                    "properties": {
+                        "category": {
+                            "type": "string",
+                            "enum": [
+                                "SPOT",
+                                "MARGIN",
+                                "USDT-FUTURES",
+                                "COIN-FUTURES",
+                                "USDC-FUTURES",
+                            ],
+                        },
+                        "symbol": {
+                            "type": "string",
+                            "minLength": 1,
+                        },
+                    },
+                },
+            },
+            "required": [
+                "body",
+            ],
+        },
+        "getUnifiedUnfilledOrders": {
+            "type": "object",
+            "properties": {
+                "query": {
+                    "type": "object",
+                    "properties": {
+                        "category": {
+                            "type": "string",
+                            "enum": [
+                                "SPOT",
+                                "MARGIN",
+                                "USDT-FUTURES",
+                                "COIN-FUTURES",
+                                "USDC-FUTURES",
+                            ],
+                        },
+                        "symbol": {
+                            "type": "string",
+                        },
+                        "startTime": {
+                            "type": "integer",
+                        },
+                        "endTime": {
+                            "type": "integer",
+                        },
+                        "limit": {
+                            "type": "integer",
+                            "minimum": 1,
+                            "maximum": 100,
+                        },
+                        "cursor": {
+                            "type": "string",
+                        },
+                    },
+                    "required": [],
+                },
+            },
+        },
+        "getUnifiedOrderInfo": {
+            "type": "object",
+            "properties": {
+                "query": {
+                    "type": "object",
+                    "properties": {
+                        "orderId": {
+                            "type": "string",
+                        },
+                        "clientOid": {
+                            "type": "string",
+                        },
+                    },
+                    "required": [],
+                },
+            },
+        },
+        "getUnifiedHistoryOrders": {
+            "type": "object",
+            "properties": {
+                "query": {
+                    "type": "object",
+                    "properties": {
+                        "category": {
+                            "type": "string",
+                            "enum": [
+                                "SPOT",
+                                "MARGIN",
+                                "USDT-FUTURES",
+                                "COIN-FUTURES",
+                                "USDC-FUTURES",
+                            ],
+                        },
+                        "symbol": {
+                            "type": "string",
+                        },
+                        "startTime": {
+                            "type": "integer",
+                        },
+                        "endTime": {
+                            "type": "integer",
+                        },
+                        "limit": {
+                            "type": "integer",
+                            "minimum": 1,
+                            "maximum": 100,
+                        },
+                        "cursor": {
+                            "type": "string",
+                        },
+                    },
+                    "required": [
+                        "category",
+                    ],
+                },
+            },
+        },
+        "getUnifiedUnfilledStrategyOrders": {
+            "type": "object",
+            "properties": {
+                "query": {
+                    "type": "object",
+                    "properties": {
+                        "category": {
+                            "type": "string",
+                            "enum": [
+                                "USDT-FUTURES",
+                                "COIN-FUTURES",
+                                "USDC-FUTURES",
+                            ],
+                        },
+                        "type": {
+                            "type": "string",
+                            "enum": [
+                                "tpsl",
+                            ],
+                        },
+                    },
+                    "required": [
+                        "category",
+                    ],
+                },
+            },
+        },
+        "cancelUnifiedStrategyOrder": {
+            "type": "object",
+            "properties": {
+                "query": {
+                    "type": "object",
+                    "properties": {},
+                    "required": [],
+                },
+                "body": {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "minProperties": 1,
+                    "properties": {
+                        "orderId": {
+                            "type": "string",
+                            "minLength": 1,
+                        },
+                        "clientOid": {
+                            "type": "string",
+                            "minLength": 1,
+                        },
+                    },
+                },
+            },
+            "required": [
+                "body",
+            ],
+        },
+        "getUnifiedHistoryStrategyOrders": {
+            "type": "object",
+            "properties": {
+                "query": {
+                    "type": "object",
+                    "properties": {
+                        "category": {
+                            "type": "string",
+                            "enum": [
+                                "USDT-FUTURES",
+                                "COIN-FUTURES",
+                                "USDC-FUTURES",
+                            ],
+                        },
+                        "type": {
+                            "type": "string",
+                            "enum": [
+                                "tpsl",
+                            ],
+                        },
+                        "startTime": {
+                            "type": "integer",
+                        },
+                        "endTime": {
+                            "type": "integer",
+                        },
+                        "limit": {
+                            "type": "integer",
+                            "minimum": 1,
+                            "maximum": 100,
+                        },
+                        "cursor": {
+                            "type": "string",
+                        },
+                    },
+                    "required": [
+                        "category",
+                    ],
+                },
+            },
+        },
     }
 )
 """The JSON Schema of the query and the body, by operation id."""
@@ -286,6 +737,243 @@ DATA: Final[Mapping[str, Any]] = MappingProxyType(
                 "feeDetail": '{"newFees":{"c":0,"d":0,"deduction":false,"r":-0.112,"t":-0.112,"totalDeductionFee":0}}',
             },
         ],
+        "cancelOrder": {
+            "orderId": "1234567890123456789",
+            "clientOid": "grid-7-buy",
+        },
+        "cancelSymbolOrders": {
+            "symbol": "BTCUSDT",
+        },
+        "getCurrentPlanOrders": {
+            "nextFlag": False,
+            "idLessThan": "1234567890123456789",
+            "orderList": [
+                {
+                    "orderId": "1234567890123456789",
+                    "clientOid": "grid-7-buy",
+                    "symbol": "BTCUSDT",
+                    "size": "0.01",
+                    "executePrice": "26000",
+                    "triggerPrice": "26000",
+                    "status": "live",
+                    "orderType": "limit",
+                    "side": "buy",
+                    "planType": "amount",
+                    "triggerType": "fill_price",
+                    "enterPointSource": "API",
+                    "cTime": "1695808949356",
+                    "uTime": "1695808950412",
+                },
+            ],
+        },
+        "getHistoryPlanOrders": {
+            "nextFlag": False,
+            "idLessThan": "1234567890123456789",
+            "orderList": [
+                {
+                    "orderId": "1234567890123456789",
+                    "clientOid": "grid-7-buy",
+                    "symbol": "BTCUSDT",
+                    "size": "0.01",
+                    "executePrice": "26000",
+                    "triggerPrice": "26000",
+                    "status": "live",
+                    "orderType": "limit",
+                    "side": "buy",
+                    "planType": "amount",
+                    "triggerType": "fill_price",
+                    "enterPointSource": "API",
+                    "cTime": "1695808949356",
+                    "uTime": "1695808950412",
+                },
+            ],
+        },
+        "cancelPlanOrder": {
+            "result": "success",
+        },
+        "batchCancelPlanOrders": {
+            "successList": [
+                {
+                    "orderId": "1234567890123456789",
+                    "clientOid": "grid-7-buy",
+                },
+            ],
+            "failureList": [
+                {
+                    "orderId": "1234567890123456790",
+                    "clientOid": "grid-7-sell",
+                    "errorMsg": "The order does not exist",
+                    "errorCode": "43001",
+                },
+            ],
+        },
+        "batchCancelUnifiedOrders": [
+            {
+                "orderId": "1234567890123456789",
+                "clientOid": "grid-7-buy",
+                "code": "25204",
+                "msg": "Order does not exist",
+            },
+        ],
+        "cancelUnifiedSymbolOrders": {
+            "list": [
+                {
+                    "orderId": "1234567890123456789",
+                    "clientOid": "grid-7-buy",
+                    "code": "25204",
+                    "msg": "Order does not exist",
+                },
+            ],
+        },
+        "getUnifiedUnfilledOrders": {
+            "list": [
+                {
+                    "orderId": "1234567890123456789",
+                    "clientOid": "grid-7-buy",
+                    "category": "SPOT",
+                    "symbol": "BTCUSDT",
+                    "orderType": "limit",
+                    "side": "buy",
+                    "price": "26000",
+                    "qty": "0.01",
+                    "amount": "0",
+                    "cumExecQty": "0.004",
+                    "cumExecValue": "103.998",
+                    "avgPrice": "25999.5",
+                    "timeInForce": "gtc",
+                    "orderStatus": "live",
+                    "posSide": "long",
+                    "holdMode": "one_way_mode",
+                    "tradeSide": "open",
+                    "stpMode": "none",
+                    "reduceOnly": "NO",
+                    "feeDetail": [
+                        {
+                            "feeCoin": "USDT",
+                            "fee": "0.1",
+                        },
+                    ],
+                    "cancelReason": "normal_cancel",
+                    "execType": "normal",
+                    "createdTime": "1695808949356",
+                    "updatedTime": "1695808950412",
+                },
+            ],
+            "cursor": "1235058132196622336",
+        },
+        "getUnifiedOrderInfo": {
+            "orderId": "1234567890123456789",
+            "clientOid": "grid-7-buy",
+            "category": "SPOT",
+            "symbol": "BTCUSDT",
+            "orderType": "limit",
+            "side": "buy",
+            "price": "26000",
+            "qty": "0.01",
+            "amount": "0",
+            "cumExecQty": "0.004",
+            "cumExecValue": "103.998",
+            "avgPrice": "25999.5",
+            "timeInForce": "gtc",
+            "orderStatus": "live",
+            "posSide": "long",
+            "holdMode": "one_way_mode",
+            "tradeSide": "open",
+            "stpMode": "none",
+            "reduceOnly": "NO",
+            "feeDetail": [
+                {
+                    "feeCoin": "USDT",
+                    "fee": "0.1",
+                },
+            ],
+            "cancelReason": "normal_cancel",
+            "execType": "normal",
+            "createdTime": "1695808949356",
+            "updatedTime": "1695808950412",
+        },
+        "getUnifiedHistoryOrders": {
+            "list": [
+                {
+                    "orderId": "1234567890123456789",
+                    "clientOid": "grid-7-buy",
+                    "category": "SPOT",
+                    "symbol": "BTCUSDT",
+                    "orderType": "limit",
+                    "side": "buy",
+                    "price": "26000",
+                    "qty": "0.01",
+                    "amount": "0",
+                    "cumExecQty": "0.004",
+                    "cumExecValue": "103.998",
+                    "avgPrice": "25999.5",
+                    "timeInForce": "gtc",
+                    "orderStatus": "live",
+                    "posSide": "long",
+                    "holdMode": "one_way_mode",
+                    "tradeSide": "open",
+                    "stpMode": "none",
+                    "reduceOnly": "NO",
+                    "feeDetail": [
+                        {
+                            "feeCoin": "USDT",
+                            "fee": "0.1",
+                        },
+                    ],
+                    "cancelReason": "normal_cancel",
+                    "execType": "normal",
+                    "createdTime": "1695808949356",
+                    "updatedTime": "1695808950412",
+                },
+            ],
+            "cursor": "1235058132196622336",
+        },
+        "getUnifiedUnfilledStrategyOrders": [
+            {
+                "orderId": "1234567890123456789",
+                "clientOid": "grid-7-buy",
+                "category": "USDT-FUTURES",
+                "symbol": "BTCUSDT",
+                "qty": "0.01",
+                "posSide": "long",
+                "triggerType": "takeProfit",
+                "tpTriggerBy": "market",
+                "slTriggerBy": "market",
+                "takeProfit": "28000",
+                "stopLoss": "24000",
+                "tpOrderType": "market",
+                "slOrderType": "market",
+                "tpLimitPrice": "27990",
+                "slLimitPrice": "23990",
+                "createdTime": "1695808949356",
+                "updatedTime": "1695808950412",
+            },
+        ],
+        "cancelUnifiedStrategyOrder": None,
+        "getUnifiedHistoryStrategyOrders": {
+            "list": [
+                {
+                    "orderId": "1234567890123456789",
+                    "clientOid": "grid-7-buy",
+                    "category": "USDT-FUTURES",
+                    "symbol": "BTCUSDT",
+                    "qty": "0.01",
+                    "posSide": "long",
+                    "triggerType": "takeProfit",
+                    "tpTriggerBy": "market",
+                    "slTriggerBy": "market",
+                    "takeProfit": "28000",
+                    "stopLoss": "24000",
+                    "tpOrderType": "market",
+                    "slOrderType": "market",
+                    "tpLimitPrice": "27990",
+                    "slLimitPrice": "23990",
+                    "createdTime": "1695808949356",
+                    "updatedTime": "1695808950412",
+                },
+            ],
+            "cursor": "1235058132196622336",
+        },
     }
 )
 """The example of `data`, by operation id."""

@@ -16,6 +16,7 @@ from attrs import define, evolve, field
 
 from bitget_spot._concurrency import running_loop
 from bitget_spot._middleware import build_chain
+from bitget_spot._middleware.account_type import ACCOUNT_TYPES, AccountType, AccountTypeMemory
 from bitget_spot._middleware.base import Middleware
 from bitget_spot._middleware.retry import MAX_RETRIES
 from bitget_spot._middleware.send import SendTransport
@@ -24,7 +25,14 @@ from bitget_spot.errors import OriginError
 from bitget_spot.rate_limit.memory import MemoryStore
 from bitget_spot.rate_limit.store import Store
 from bitget_spot_api import Client
-from bitget_spot_api.operations import BATCH_CANCEL_ORDERS, OPERATIONS, SERVER_URL, Operation, RateLimit
+from bitget_spot_api.operations import (
+    BATCH_CANCEL_ORDERS,
+    BATCH_CANCEL_UNIFIED_ORDERS,
+    OPERATIONS,
+    SERVER_URL,
+    Operation,
+    RateLimit,
+)
 
 DEFAULT_TIMEOUT: Final = 10.0
 """Seconds that an attempt may take, from connecting to the last byte of the response."""
@@ -57,6 +65,7 @@ def connect(
     rate_limit_store: Store | None = None,
     requests_per_second: float | Mapping[str, float] | None = None,
     account_id: str | None = None,
+    account_type: AccountType | None = None,
     demo: bool | None = None,
     channel_api_code: str | None = None,
     locale: str = "en-US",
@@ -79,10 +88,12 @@ def connect(
             may be temporary.
         rate_limit_store: Where the budget is kept; by default, all clients of the process with this origin and account
             share one in memory.
-        requests_per_second: A limit other than the document's: a number for the batch cancel, or a mapping by operation
-            id.
+        requests_per_second: A limit other than the document's: a mapping by operation id, or a number for the batch
+            cancel of the stated type of account; of a classic one if none is stated.
         account_id: A name for the account, so that several of its keys share one budget; the same for all of them. By
             default the variable BITGET_ACCOUNT_ID, else each key counts as an account. Stores contain a digest of it.
+        account_type: `classic` or `unified`; by default it is learned from what the exchange responds, and
+            `client.account_type` shows it.
         demo: Whether to trade on the demo account; needs a demo key. `None` reads the variable BITGET_DEMO.
         channel_api_code: A broker's code, sent as X-CHANNEL-API-CODE.
         locale: The language of the exchange's messages.
@@ -92,14 +103,18 @@ def connect(
 
     Raises:
         OriginError: `base_url` is not an origin that may receive a signature.
-        ValueError: A limit is below one request a period, or is for an operation that the document does not have;
+        ValueError: The type of the account is neither of the two; a limit is below one request a period, or is for an
+            operation that the document does not have;
             BITGET_DEMO is neither true nor false; the proxy or the timeout is not valid; or the value of a header contains
             characters that HTTP does not allow.
         ImportError: The proxy needs a package that is not installed.
 
     """
     origin = _parse_origin(base_url)
-    limits = _rate_limits(requests_per_second)
+    if account_type not in (None, *ACCOUNT_TYPES.values()):
+        raise ValueError(f"account_type: {account_type!r} is not valid; use {' or '.join(ACCOUNT_TYPES.values())}")
+    limits = _rate_limits(requests_per_second, account_type)
+    memory = AccountTypeMemory(account_type)
     if timeout is not None and not timeout > 0:
         raise ValueError(f"timeout: {timeout} is not a valid duration; give seconds, more than 0")
     # Loopback without TLS needs no certificates.
@@ -124,6 +139,7 @@ def connect(
         budget=budget,
         limits=limits,
         timeout=timeout,
+        account=memory,
     )
     return SpotClient(
         base_url=str(origin),
@@ -133,6 +149,7 @@ def connect(
         raise_on_unexpected_status=True,
         httpx_args={"transport": chain},
         chain=chain,
+        account=memory,
         limits=limits,
         max_retries=max_retries,
     )
@@ -165,10 +182,21 @@ class SpotClient(Client):
     """The generated client over the middleware chain; it can be entered again, and by several event loops at once."""
 
     _chain: Middleware = field(kw_only=True, repr=False, eq=False)
+    _account: AccountTypeMemory = field(kw_only=True, repr=False, eq=False)
     _limits: Mapping[str, RateLimit] = field(kw_only=True, repr=False, eq=False)
     max_retries: int = field(kw_only=True)
     """How often a request may be repeated."""
     _entries: EntryCount = field(factory=EntryCount, init=False, repr=False, eq=False)
+
+    @property
+    def account_type(self) -> AccountType | None:
+        """The type of the account: what was stated, or what the exchange's responses have shown; `None` so far."""
+        return self._account.account_type
+
+    @property
+    def stated_account_type(self) -> AccountType | None:
+        """The type of the account that `connect` was told."""
+        return self._account.stated
 
     def rate_limit(self, operation: Operation) -> RateLimit:
         """Return the limit that this client keeps for an operation."""
@@ -278,14 +306,17 @@ def _headers(*, locale: str, demo: bool | None, channel_api_code: str | None) ->
     return headers
 
 
-def _rate_limits(requests_per_second: float | Mapping[str, float] | None) -> dict[str, RateLimit]:
+def _rate_limits(
+    requests_per_second: float | Mapping[str, float] | None, account_type: AccountType | None
+) -> dict[str, RateLimit]:
     limits = {operation.operation_id: operation.rate_limit for operation in OPERATIONS.values()}
     if requests_per_second is None:
         return limits
     if isinstance(requests_per_second, Mapping):
         rates = requests_per_second
     else:
-        rates = {BATCH_CANCEL_ORDERS.operation_id: requests_per_second}
+        operation = BATCH_CANCEL_UNIFIED_ORDERS if account_type == "unified" else BATCH_CANCEL_ORDERS
+        rates = {operation.operation_id: requests_per_second}
     for name, rate in rates.items():
         if name not in limits:
             raise ValueError(f"requests_per_second: {name!r} is not an operation; use one of {', '.join(limits)}")

@@ -168,7 +168,7 @@ class PermissionDeniedError(ApiError):
 
 
 class WrongEnvironmentError(ApiError):
-    """The account is of another type (40085: unified), or demo and live trading are mixed up (40099)."""
+    """The account is of the other type (40084: classic, 40085: unified), or demo and live are mixed up (40099)."""
 
 
 class InvalidParameterError(ApiError):
@@ -177,6 +177,10 @@ class InvalidParameterError(ApiError):
 
 class OrderNotFoundError(ApiError):
     """The order is filled, was cancelled earlier or never existed; the code does not say which."""
+
+
+class CancelInProgressError(ApiError):
+    """The exchange already has a cancel of the order and is executing it."""
 
 
 class OrderStateError(ApiError):
@@ -200,8 +204,12 @@ _CLASSES: Final = {
     "clock": ClockError,
     "permission": PermissionDeniedError,
     "environment": WrongEnvironmentError,
+    "classic-account": WrongEnvironmentError,
+    "unified-account": WrongEnvironmentError,
     "parameter": InvalidParameterError,
     "gone": OrderNotFoundError,
+    "gone-or-other-kind": OrderNotFoundError,
+    "in-progress": CancelInProgressError,
     "order-state": OrderStateError,
     "market-state": MarketStateError,
     "rate-limit": RateLimitedError,
@@ -209,9 +217,40 @@ _CLASSES: Final = {
     # It may be temporary or final; the request was not executed in either case.
     "ambiguous": InvalidParameterError,
 }
-_CLASS_BY_CODE: Final = {code: _CLASSES[name] for name, codes in ERROR_CODES.items() for code in codes}
+_GATEWAY: Final = "gateway"
+"""The family of codes that apply to every version of the API."""
 
 
-def error_class(code: str) -> type[ApiError]:
-    """Return the exception that a code of the exchange stands for; `ApiError` itself if the code is not known."""
-    return _CLASS_BY_CODE.get(code, ApiError)
+def _codes_by_version() -> dict[str, dict[str, str]]:
+    """Return the class of each code, for each version of the API."""
+    versions = [family for family in ERROR_CODES if family != _GATEWAY]
+    return {version: _codes_of(_GATEWAY) | _codes_of(version) for version in versions}
+
+
+def _codes_of(family: str) -> dict[str, str]:
+    return {code: name for name, codes in ERROR_CODES[family].items() for code in codes}
+
+
+_CODE_CLASSES: Final = _codes_by_version()
+
+
+def code_class(code: str, api_version: str) -> str | None:
+    """Return the class of a code in the document's `x-error-codes`; `None` if the code is not known."""
+    return _CODE_CLASSES[api_version].get(code)
+
+
+def error_class(code: str, api_version: str) -> type[ApiError]:
+    """
+    Return the exception that a code of the exchange stands for.
+
+    Args:
+        code: The code.
+        api_version: The version of the API, as in `Operation.api_version`: the same code may mean something else in
+            another.
+
+    Returns:
+        `ApiError` itself if the code is not known.
+
+    """
+    name = code_class(code, api_version)
+    return ApiError if name is None else _CLASSES[name]

@@ -1,54 +1,69 @@
 """
 The consistency rules of a batch, as pure functions on plain data.
 
-The document says how many orders a batch may have and which modes there are; what it cannot express is here. In a batch
-that mixes the two kinds of identifier, the exchange fails the orders that carry only a `clientOid` (vendor's page, since
-November 2025). Of two contradicting symbols it ignores one without an error.
+The document says how many orders a batch may have, which modes and which categories there are; what it cannot express is
+here. In a batch that mixes the two kinds of identifier, the exchange fails the orders that carry only a `clientOid`
+(vendor's page, since November 2025). Of two contradicting symbols it ignores one without an error. The orders of a unified
+account's batch must all be in one category.
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
 from typing import Any, Final
 
 from bitget_spot.errors import Violation
 from bitget_spot_api.models.batch_mode import BATCH_MODE_VALUES
-from bitget_spot_api.operations import BATCH_CANCEL_ORDERS
+from bitget_spot_api.models.category import CATEGORY_VALUES
+from bitget_spot_api.operations import BATCH_CANCEL_ORDERS, BATCH_CANCEL_UNIFIED_ORDERS, Operation
 
 MAX_ORDERS: Final = BATCH_CANCEL_ORDERS.max_items["orderList"]
+MAX_UNIFIED_ORDERS: Final = BATCH_CANCEL_UNIFIED_ORDERS.max_items["body"]
+CATEGORIES: Final = tuple(sorted(CATEGORY_VALUES))
 MODES: Final = tuple(sorted(BATCH_MODE_VALUES, reverse=True))
 ID_FIELDS: Final = ("orderId", "clientOid")
 MAX_DISPLAY: Final = 40
 """Characters of an invalid value that a message shows."""
 
 Orders = Mapping[int, Mapping[str, Any]]
-"""Orders by their index in `orderList`; items that are not objects are left out."""
+"""Orders by their index in the list; items that are not objects are left out."""
 
 
-def validate_body(content: bytes) -> tuple[Violation, ...]:
+def validate_body(operation: Operation | None, content: bytes) -> tuple[Violation, ...]:
     """
-    Check the bytes of a batch cancel.
+    Check the bytes of a request.
 
     Args:
+        operation: What is called; only the two batch cancels have consistency rules.
         content: The body of the request, as it will be sent.
 
     Returns:
-        Every violation with its place; empty if the batch may be sent.
+        Every violation with its place; empty if the request may be sent.
 
     """
+    if operation is BATCH_CANCEL_ORDERS:
+        return _validate_content(content, validate_batch, "a JSON object with an orderList")
+    if operation is BATCH_CANCEL_UNIFIED_ORDERS:
+        return _validate_content(content, validate_unified_batch, "a JSON array of orders")
+    return ()
+
+
+def _validate_content(
+    content: bytes, validate: Callable[[object], tuple[Violation, ...]], expected: str
+) -> tuple[Violation, ...]:
     try:
         body = json.loads(content, parse_constant=_reject_constant)
         if _is_trivially_valid(body, content):
             return ()
         duplicates = _duplicate_keys(content)
     except (ValueError, RecursionError):
-        return (Violation("body", "is not JSON; send a JSON object with an orderList"),)
+        return (Violation("body", f"is not JSON; send {expected}"),)
     # It is not specified which of two values the exchange reads.
     repeated = [Violation(name, "is given twice in one object; give it once") for name in duplicates]
-    return (*repeated, *validate_batch(body))
+    return (*repeated, *validate(body))
 
 
 def validate_batch(body: object) -> tuple[Violation, ...]:
@@ -65,6 +80,22 @@ def validate_batch(body: object) -> tuple[Violation, ...]:
     if not isinstance(body, dict):
         return (Violation("body", "is not a JSON object; send one with an orderList"),)
     return tuple(_violations(body))
+
+
+def validate_unified_batch(body: object) -> tuple[Violation, ...]:
+    """
+    Check the body of a unified account's batch cancel.
+
+    Args:
+        body: The body as plain JSON data, of any shape.
+
+    Returns:
+        Every violation with its place; empty if the batch may be sent.
+
+    """
+    if not isinstance(body, list):
+        return (Violation("body", "is not a JSON array; send the list of the orders to cancel"),)
+    return tuple(_unified_violations(body))
 
 
 def order_problems(order: object) -> Iterator[tuple[str, str]]:
@@ -114,6 +145,44 @@ def _is_trivially_valid(body: Any, content: bytes) -> bool:  # noqa: ANN401 - JS
     )
 
 
+def _unified_violations(orders: list[object]) -> Iterator[Violation]:
+    yield from _wrong_length("body", orders, MAX_UNIFIED_ORDERS)
+    for index, order in enumerate(orders):
+        for field, problem in chain(order_problems(order), _unified_order_problems(order)):
+            yield Violation(f"body[{index}]{field}", problem)
+    objects = _objects(orders)
+    yield from _mixed_categories(objects)
+    yield from _mixed_identifiers("body", objects)
+    yield from _repeated_orders("body", objects)
+
+
+def _unified_order_problems(order: object) -> Iterator[tuple[str, str]]:
+    if not isinstance(order, dict):
+        return
+    if order.get("symbol") is None or (isinstance(order["symbol"], str) and not order["symbol"].strip()):
+        yield ".symbol", "is missing, and a unified account needs it; give the trading pair"
+    category = order.get("category")
+    if category is None:
+        yield ".category", f"is missing; use one of {', '.join(CATEGORIES)}"
+    elif not isinstance(category, str) or category.upper() not in CATEGORIES:
+        yield ".category", f"is {_display(category)}; use one of {', '.join(CATEGORIES)}"
+
+
+def _mixed_categories(orders: Orders) -> Iterator[Violation]:
+    first: tuple[int, str] | None = None
+    for index, order in orders.items():
+        category = order.get("category")
+        if not isinstance(category, str) or category.upper() not in CATEGORIES:
+            continue
+        if first is None:
+            first = (index, category)
+        elif category.upper() != first[1].upper():
+            yield Violation(
+                f"body[{index}].category",
+                f"is {category} while that of body[{first[0]}] is {first[1]}; send a batch for each category",
+            )
+
+
 def _violations(body: Mapping[str, Any]) -> Iterator[Violation]:
     mode = body.get("batchMode", "single")
     symbol = body.get("symbol")
@@ -125,43 +194,51 @@ def _violations(body: Mapping[str, Any]) -> Iterator[Violation]:
     if not isinstance(orders, list):
         yield Violation("orderList", "is missing or not a list; give the orders to cancel")
         return
-    if not orders:
-        yield Violation("orderList", "has no orders; give at least one")
-    if len(orders) > MAX_ORDERS:
-        yield Violation("orderList", f"has {len(orders)} orders, {MAX_ORDERS} at most; split it")
+    yield from _wrong_length("orderList", orders, MAX_ORDERS)
     for index, order in enumerate(orders):
         for field, problem in order_problems(order):
-            yield Violation(f"{_place(index)}{field}", problem)
-    objects = {index: order for index, order in enumerate(orders) if isinstance(order, dict)}
-    yield from _mixed_identifiers(objects)
-    yield from _repeated_orders(objects)
+            yield Violation(f"orderList[{index}]{field}", problem)
+    objects = _objects(orders)
+    yield from _mixed_identifiers("orderList", objects)
+    yield from _repeated_orders("orderList", objects)
     yield from _contradicting_symbols(objects, mode, symbol)
 
 
-def _mixed_identifiers(orders: Orders) -> Iterator[Violation]:
+def _wrong_length(name: str, orders: list[object], maximum: int) -> Iterator[Violation]:
+    if not orders:
+        yield Violation(name, "has no orders; give at least one")
+    if len(orders) > maximum:
+        yield Violation(name, f"has {len(orders)} orders, {maximum} at most; split it")
+
+
+def _objects(orders: list[Any]) -> Orders:
+    return {index: order for index, order in enumerate(orders) if isinstance(order, dict)}
+
+
+def _mixed_identifiers(name: str, orders: Orders) -> Iterator[Violation]:
     by_order_id = next((index for index, order in orders.items() if isinstance(order.get("orderId"), str)), None)
     if by_order_id is None:
         return
     for index, order in orders.items():
         if "orderId" not in order and "clientOid" in order:
             yield Violation(
-                _place(index),
-                f"carries only a clientOid while {_place(by_order_id)} is addressed by orderId, so the "
+                f"{name}[{index}]",
+                f"carries only a clientOid while {name}[{by_order_id}] is addressed by orderId, so the "
                 "exchange would not cancel it; give its orderId, or send it in a batch of its own",
             )
 
 
-def _repeated_orders(orders: Orders) -> Iterator[Violation]:
+def _repeated_orders(name: str, orders: Orders) -> Iterator[Violation]:
     # A clientOid next to an orderId is a label, and labels may repeat.
     first: dict[tuple[str, str], int] = {}
     for index, order in orders.items():
-        name = "orderId" if isinstance(order.get("orderId"), str) else "clientOid"
-        value = order.get(name)
+        id_field = "orderId" if isinstance(order.get("orderId"), str) else "clientOid"
+        value = order.get(id_field)
         if not isinstance(value, str) or not value.strip():
             continue
-        earlier = first.setdefault((name, value), index)
+        earlier = first.setdefault((id_field, value), index)
         if earlier != index:
-            yield Violation(_place(index), f"has the {name} of {_place(earlier)}; give each order once")
+            yield Violation(f"{name}[{index}]", f"has the {id_field} of {name}[{earlier}]; give each order once")
 
 
 def _contradicting_symbols(orders: Orders, mode: object, symbol: object) -> Iterator[Violation]:

@@ -5,28 +5,92 @@ from .accepted_order import AcceptedOrder
 from .batch_cancel_orders_request import BatchCancelOrdersRequest
 from .batch_cancel_orders_response import BatchCancelOrdersResponse
 from .batch_cancel_orders_result import BatchCancelOrdersResult
+from .batch_cancel_plan_orders_request import BatchCancelPlanOrdersRequest
 from .batch_mode import BatchMode
+from .cancel_order_request import CancelOrderRequest
+from .cancel_order_response import CancelOrderResponse
+from .cancel_plan_order_request import CancelPlanOrderRequest
+from .cancel_plan_order_response import CancelPlanOrderResponse
+from .cancel_symbol_orders_request import CancelSymbolOrdersRequest
+from .cancel_symbol_orders_response import CancelSymbolOrdersResponse
+from .cancel_unified_strategy_order_request import CancelUnifiedStrategyOrderRequest
+from .cancel_unified_symbol_orders_request import CancelUnifiedSymbolOrdersRequest
+from .cancelled_symbol import CancelledSymbol
+from .category import Category
+from .empty_response import EmptyResponse
 from .error_response import ErrorResponse
 from .failed_order import FailedOrder
+from .futures_category import FuturesCategory
 from .order import Order
 from .order_ref import OrderRef
 from .orders_response import OrdersResponse
+from .plan_order import PlanOrder
+from .plan_order_page import PlanOrderPage
+from .plan_order_result import PlanOrderResult
+from .plan_orders_response import PlanOrdersResponse
 from .server_time_data import ServerTime
 from .server_time_response import ServerTimeResponse
+from .strategy_type import StrategyType
 from .tpsl_type import TpslType
+from .unified_cancel_list import UnifiedCancelList
+from .unified_cancel_list_response import UnifiedCancelListResponse
+from .unified_cancel_response import UnifiedCancelResponse
+from .unified_cancel_row import UnifiedCancelRow
+from .unified_fee import UnifiedFee
+from .unified_order import UnifiedOrder
+from .unified_order_page import UnifiedOrderPage
+from .unified_order_ref import UnifiedOrderRef
+from .unified_order_response import UnifiedOrderResponse
+from .unified_orders_response import UnifiedOrdersResponse
+from .unified_strategy_order import UnifiedStrategyOrder
+from .unified_strategy_order_page import UnifiedStrategyOrderPage
+from .unified_strategy_order_page_response import UnifiedStrategyOrderPageResponse
+from .unified_strategy_orders_response import UnifiedStrategyOrdersResponse
 
 __all__ = (
     "AcceptedOrder",
     "BatchCancelOrdersRequest",
     "BatchCancelOrdersResponse",
     "BatchCancelOrdersResult",
+    "BatchCancelPlanOrdersRequest",
     "BatchMode",
+    "CancelledSymbol",
+    "CancelOrderRequest",
+    "CancelOrderResponse",
+    "CancelPlanOrderRequest",
+    "CancelPlanOrderResponse",
+    "CancelSymbolOrdersRequest",
+    "CancelSymbolOrdersResponse",
+    "CancelUnifiedStrategyOrderRequest",
+    "CancelUnifiedSymbolOrdersRequest",
+    "Category",
+    "EmptyResponse",
     "ErrorResponse",
     "FailedOrder",
+    "FuturesCategory",
     "Order",
     "OrderRef",
     "OrdersResponse",
+    "PlanOrder",
+    "PlanOrderPage",
+    "PlanOrderResult",
+    "PlanOrdersResponse",
     "ServerTime",
     "ServerTimeResponse",
+    "StrategyType",
     "TpslType",
+    "UnifiedCancelList",
+    "UnifiedCancelListResponse",
+    "UnifiedCancelResponse",
+    "UnifiedCancelRow",
+    "UnifiedFee",
+    "UnifiedOrder",
+    "UnifiedOrderPage",
+    "UnifiedOrderRef",
+    "UnifiedOrderResponse",
+    "UnifiedOrdersResponse",
+    "UnifiedStrategyOrder",
+    "UnifiedStrategyOrderPage",
+    "UnifiedStrategyOrderPageResponse",
+    "UnifiedStrategyOrdersResponse",
 )

@@ -8,6 +8,9 @@ batch through the generated function. The report has one outcome for each order,
 is given twice is sent once and reported twice. `accepted` means that the exchange has received the cancel, not that the
 order is cancelled.
 
+It serves both types of account. If the type is not known, the run starts as for a classic account; orders that the
+exchange refuses because the account is unified are sent again as such an account needs them.
+
 Unrecoverable errors (credentials, permissions, wrong environment) end the run immediately; so do the deadline, Ctrl-C
 and the cancellation of the task. Then no further request leaves, the run waits for those in flight, and the exception
 carries the report, which `report_of` returns. If something replaces that exception by another (a timeout scope, a task
@@ -19,36 +22,51 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from bitget_spot._bulk.planner import check_symbol, plan_batches
+from bitget_spot._bulk.accounts import AccountSelection, account_of, checked_category
+from bitget_spot._bulk.batch_queue import BatchQueue
+from bitget_spot._bulk.planner import batches_of, check_symbol, checked_batch_size, plan_orders
 from bitget_spot._bulk.report import Outcome, Report, Status, attach_report
 from bitget_spot._bulk.runner import BatchRunner, ProgressCallback
 from bitget_spot._concurrency import run_async, run_sync
+from bitget_spot._middleware.account_type import AccountType
 from bitget_spot._middleware.context import CancelScope
 from bitget_spot.client import require_spot_client
 from bitget_spot_api import Client
-from bitget_spot_api.models import BatchCancelOrdersRequest, OrderRef
+from bitget_spot_api.models import BatchCancelOrdersRequest, OrderRef, UnifiedOrderRef
 
 __all__ = ["asyncio", "plan", "sync"]
 
 
 def plan(
-    *, orders: Iterable[OrderRef], symbol: str | None = None, batch_size: int | None = None
-) -> list[BatchCancelOrdersRequest]:
+    *,
+    orders: Iterable[OrderRef],
+    symbol: str | None = None,
+    batch_size: int | None = None,
+    account_type: AccountType | None = None,
+    category: str = "SPOT",
+) -> list[BatchCancelOrdersRequest] | list[list[UnifiedOrderRef]]:
     """
-    Return the requests that a run would send, without sending them.
+    Return the bodies of the requests that a run would send, without sending them.
 
     Args:
         orders: The orders to cancel, each with an `order_id`, a `client_oid` or both.
         symbol: The trading pair of the orders that have none. Those that still have none travel by themselves.
         batch_size: The most orders in a request; by default the document's maximum.
+        account_type: `classic` or `unified`; by default classic for spot orders.
+        category: The category of the orders; a classic account has SPOT only.
 
     Raises:
         InvalidBatchError: Orders cannot be cancelled as they are given; it names each, and what is wrong with it.
-        ValueError: The batch size is not one that the exchange takes, or the symbol is not valid.
+        ValueError: The batch size is not one that the exchange takes, or the symbol or the category is not valid.
 
     """
     check_symbol("symbol", symbol)
-    return [batch.request() for batch in plan_batches(orders, symbol, batch_size).batches]
+    name = checked_category(category, account_type)
+    default: AccountType = "classic" if name == "SPOT" else "unified"
+    selection = AccountSelection(account_of(account_type or default, name), is_stated=True)
+    size = checked_batch_size(batch_size, selection)
+    batches = batches_of(selection.account, plan_orders(orders, symbol, selection).targets, size)
+    return [batch.call().arguments["body"] for batch in batches]
 
 
 def sync(
@@ -60,6 +78,7 @@ def sync(
     deadline: float | None = None,
     on_progress: ProgressCallback | None = None,
     confirm: bool = False,
+    category: str = "SPOT",
 ) -> Report:
     """
     Cancel any number of orders, and wait in this thread.
@@ -73,18 +92,19 @@ def sync(
         on_progress: Called in this thread with the outcomes of each batch when they are known.
         confirm: Ask afterwards what became of the accepted, gone and unknown orders, until none of them is open any
             more, nothing has changed for ten seconds, or the deadline has passed.
+        category: The category of the orders; a classic account has SPOT only.
 
     Returns:
         One outcome for each order, in the order of the input.
 
     Raises:
         InvalidBatchError: Orders cannot be cancelled as they are given; nothing was sent.
-        ValueError: The batch size, the symbol or the deadline is not valid; nothing was sent.
+        ValueError: The batch size, the symbol, the category or the deadline is not valid; nothing was sent.
         AuthenticationError, PermissionDeniedError, WrongEnvironmentError: The exchange refuses every batch.
         DeadlineExceeded: The deadline passed first.
 
     """
-    runner = _runner(client, orders, symbol, batch_size, deadline, on_progress, confirm=confirm)
+    runner = _runner(client, orders, symbol, batch_size, deadline, on_progress, confirm=confirm, category=category)
     with runner.reporting():
         return run_sync(runner.run())
 
@@ -98,6 +118,7 @@ async def asyncio(
     deadline: float | None = None,
     on_progress: ProgressCallback | None = None,
     confirm: bool = False,
+    category: str = "SPOT",
 ) -> Report:
     """
     Cancel any number of orders from a task.
@@ -111,18 +132,19 @@ async def asyncio(
         on_progress: Called in this task with the outcomes of each batch when they are known.
         confirm: Ask afterwards what became of the accepted, gone and unknown orders, until none of them is open any
             more, nothing has changed for ten seconds, or the deadline has passed.
+        category: The category of the orders; a classic account has SPOT only.
 
     Returns:
         One outcome for each order, in the order of the input.
 
     Raises:
         InvalidBatchError: Orders cannot be cancelled as they are given; nothing was sent.
-        ValueError: The batch size, the symbol or the deadline is not valid; nothing was sent.
+        ValueError: The batch size, the symbol, the category or the deadline is not valid; nothing was sent.
         AuthenticationError, PermissionDeniedError, WrongEnvironmentError: The exchange refuses every batch.
         DeadlineExceeded: The deadline passed first.
 
     """
-    runner = _runner(client, orders, symbol, batch_size, deadline, on_progress, confirm=confirm)
+    runner = _runner(client, orders, symbol, batch_size, deadline, on_progress, confirm=confirm, category=category)
     with runner.reporting():
         return await run_async(runner.run())
 
@@ -136,15 +158,17 @@ def _runner(  # noqa: PLR0917 - the parameters of the two public functions
     on_progress: ProgressCallback | None,
     *,
     confirm: bool,
+    category: str,
 ) -> BatchRunner:
     spot_client = require_spot_client(client)
     scope = CancelScope.with_timeout(deadline)
     check_symbol("symbol", symbol)
+    selection = AccountSelection.for_client(spot_client, category)
+    queue = BatchQueue(spot_client, scope, selection, checked_batch_size(batch_size, selection))
     given: list[OrderRef] = []
     with reporting_not_sent(given):
         given.extend(orders)
-        plan = plan_batches(given, symbol, batch_size)
-        return BatchRunner(spot_client, plan, scope, on_progress, confirm)
+        return BatchRunner(plan_orders(given, symbol, selection), queue, on_progress, confirm)
 
 
 @contextmanager

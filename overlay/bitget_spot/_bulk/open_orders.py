@@ -1,118 +1,57 @@
-"""The kill switch: finds open orders, cancels them, and looks again until none is left."""
+"""
+The kill switch: finds open orders, cancels them, and looks again until none is left.
+
+Requests of all kinds are in flight at the same time: the pages of a listing, the cancels of whole trading pairs, batches,
+and the cancels of single orders. Whenever one of them ends, `_record` notes what it means, and `_next_jobs` decides what
+to send next.
+"""
 
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Final, Self
+from typing import Final
 
-from attrs import define, evolve, field, frozen
+from attrs import define, field
 
+from bitget_spot._bulk.accounts import Account, Call, ListedOrder, Page
+from bitget_spot._bulk.accounts.base import milliseconds
+from bitget_spot._bulk.batch_queue import BatchJob, BatchQueue
 from bitget_spot._bulk.confirmation import Confirmation
-from bitget_spot._bulk.planner import OrderKey, check_symbol, plan_batches
+from bitget_spot._bulk.finished_orders import FinishedOrders
+from bitget_spot._bulk.jobs import Job, JobLoop
+from bitget_spot._bulk.listing import ListingRound, PageJob, new_round
+from bitget_spot._bulk.open_order import OpenOrder
+from bitget_spot._bulk.order_filter import OrderFilter
 from bitget_spot._bulk.queries import OrderQueries
-from bitget_spot._bulk.recovery import ends_listing
-from bitget_spot._bulk.report import CONFIRMABLE, Confirmed, Outcome, Report, Status, attach_report
-from bitget_spot._bulk.runner import BatchRunner, Outcomes, ProgressCallback
+from bitget_spot._bulk.recovery import EXPECTED_ERRORS
+from bitget_spot._bulk.report import Outcome, Report, attach_report, summary_of
+from bitget_spot._bulk.runner import ProgressCallback
+from bitget_spot._bulk.seen_orders import SeenOrders, covered_orders
+from bitget_spot._bulk.single_cancels import PlanSymbolsJob, SingleCancelJob, SingleCancels
+from bitget_spot._bulk.symbol_cancels import SymbolCancelJob, SymbolCancels
 from bitget_spot._concurrency import EffectGenerator
-from bitget_spot._middleware.context import RunStopped
+from bitget_spot._middleware.context import CancelScope, RequestContext
 from bitget_spot.errors import BitgetError, DeadlineExceeded
-from bitget_spot_api.api.trade import get_unfilled_orders
-from bitget_spot_api.models import Order, OrderRef
 
-SIDES: Final = ("buy", "sell")
 EMPTY_LISTINGS: Final = 2
 """Empty listings in a row after which nothing is open."""
 LISTING_INTERVAL: Final = 0.2
 """Seconds between two listings if there is nothing to cancel."""
 MAX_LISTING_INTERVAL: Final = 2.0
-"""Seconds: the longest pause before the next attempt to list orders."""
-RESEND_INTERVAL: Final = 2.0
-"""Seconds that an accepted cancel has to be executed before it is sent again."""
-RETRY_INTERVAL: Final = 0.5
-"""Seconds before the cancel of an order is sent again that was rejected, or whose result is unknown."""
-MAX_REJECTIONS: Final = 2
-"""Rejections after which an order cannot be cancelled."""
-MAX_CANCELS: Final = 3
-"""Cancels that the exchange has received after which an order should not be listed any more."""
-CANCEL_TIMEOUT: Final = 10.0
-"""An order that is still listed so many seconds after so many cancels cannot be cancelled."""
+"""Seconds after which the next listing begins although cancels are still under way."""
 log: Final = logging.getLogger("bitget_spot")
 
 
-@frozen
-class OrderFilter:
-    """Which orders to cancel: those of these trading pairs and sides; all if empty."""
+@define(eq=False)
+class PauseJob(Job):
+    """A pause, after which it is decided again what to send."""
 
-    symbols: tuple[str, ...] = ()
-    sides: tuple[str, ...] = ()
-
-    @classmethod
-    def from_arguments(cls, symbols: Iterable[str] | None, sides: Iterable[str] | None) -> Self:
-        """
-        Return the filter for the arguments of the public functions.
-
-        Raises:
-            ValueError: They are empty or not valid.
-
-        """
-        symbol_list = _text_list("symbols", symbols)
-        for symbol in symbol_list:
-            check_symbol("symbols", symbol)
-        side_list = _text_list("sides", sides)
-        for side in side_list:
-            if side not in SIDES:
-                raise ValueError(f"sides: {side!r} is not a side; use buy or sell")
-        return cls(tuple(dict.fromkeys(symbol.upper() for symbol in symbol_list)), tuple(side_list))
-
-    def includes(self, order: Order) -> bool:
-        """Return whether a listed order is one to cancel."""
-        return not self.sides or order.side in self.sides
-
-
-@define
-class OpenOrder:
-    """
-    What is known about one order that was listed as open.
-
-    Attributes:
-        outcome: The outcome of its cancels so far.
-        cancels: How many cancels the exchange has received.
-        rejections: How many cancels it has rejected.
-        enough_cancels_at: When the last cancel was recorded that had to be sent before the order counts as one that
-            cannot be cancelled.
-        next_cancel_at: When the next cancel may be sent.
-        recorded: The outcome of the cancel under way is in `outcome`.
-
-    """
-
-    outcome: Outcome
-    cancels: int = 0
-    rejections: int = 0
-    enough_cancels_at: float = float("inf")
-    next_cancel_at: float = float("-inf")
-    recorded: bool = True
-
-    def record(self, outcome: Outcome, now: float) -> None:
-        """Combine the outcome of another cancel with those before."""
-        self.recorded = True
-        self.next_cancel_at = now + RETRY_INTERVAL
-        if outcome.status is Status.REJECTED:
-            self.rejections += 1
-        elif outcome.status in (Status.ACCEPTED, Status.GONE):
-            self.cancels += 1
-            if self.cancels == MAX_CANCELS:
-                self.enough_cancels_at = now
-            self.next_cancel_at = now + RESEND_INTERVAL
-        attempts = self.outcome.attempts + outcome.attempts
-        self.outcome = evolve(combined_outcome(self.outcome, outcome), attempts=attempts)
-
-    def cannot_be_cancelled(self, now: float) -> bool:
-        """Return whether further cancels of the order, which is still listed, are useless."""
-        if self.rejections >= MAX_REJECTIONS:
-            return True
-        return now - self.enough_cancels_at >= CANCEL_TIMEOUT
+    def call(self) -> Call | None:
+        """Return `None`: nothing is sent."""
+        return None
 
 
 @define
@@ -121,22 +60,44 @@ class OpenOrderCanceller:
     One run of the kill switch.
 
     Attributes:
-        queries: Lists orders.
+        queries: The client, the deadline and the account.
         order_filter: Which orders to cancel.
-        on_progress: Called with the outcomes of each batch.
-        seen: Each order that was listed, by order id.
-        confirmed: What became of the orders.
+        by_symbol: Whether whole trading pairs may be cancelled by one request.
+        on_progress: Called with outcomes when they are known.
+        seen: The orders that are known.
 
     """
 
     queries: OrderQueries
     order_filter: OrderFilter
+    by_symbol: bool
     on_progress: ProgressCallback | None
-    seen: dict[str, OpenOrder] = field(factory=dict)
-    confirmed: dict[OrderKey, Confirmed] = field(factory=dict)
-    _batch_runner: BatchRunner | None = None
-    _listing_error: BitgetError | None = None
-    _has_listed: bool = False
+    seen: SeenOrders = field(factory=SeenOrders, init=False)
+    _queue: BatchQueue = field(init=False)
+    _single_cancels: SingleCancels = field(init=False)
+    _symbol_cancels: SymbolCancels = field(init=False)
+    _round: ListingRound = field(init=False)
+    _pause_scope: CancelScope = field(init=False)
+    _pause_ends_at: float = field(default=float("inf"), init=False)
+    _next_round_at: float = field(default=float("inf"), init=False)
+    _empty_rounds: int = field(default=0, init=False)
+    _has_listed: bool = field(default=False, init=False)
+    _is_clear: bool = field(default=False, init=False)
+    _began_at: float = field(init=False)
+    _began_at_exchange: int | None = field(default=None, init=False)
+    """When the run began, in milliseconds since the epoch by the exchange's clock."""
+
+    def __attrs_post_init__(self) -> None:
+        scope = self._scope
+        self._began_at = scope.clock()
+        self._pause_scope = scope.child()
+        self._queue = BatchQueue(self.queries.client, scope, self.queries.selection)
+        self._single_cancels = SingleCancels(scope)
+        self._begin()
+
+    @property
+    def _scope(self) -> CancelScope:
+        return self.queries.scope
 
     def run(self) -> EffectGenerator[None]:
         """
@@ -146,21 +107,16 @@ class OpenOrderCanceller:
             BaseException: Whatever ended the run early.
 
         """
-        try:
-            yield from self._cancel_until_clear()
-            yield from self._confirm()
-        except RunStopped:
-            pass
-        else:
-            return
-        if self._has_listed:
-            message = f"the deadline passed while orders may still be open: {self._summary()}"
-            raise DeadlineExceeded(message) from self._listing_error
-        if self._listing_error is not None:
-            raise self._listing_error
-        raise DeadlineExceeded("the deadline passed before the open orders could be listed")
+        yield from JobLoop(self.queries.client, self._scope, self._next_jobs, self._record).run()
+        if not self._is_clear:
+            self._raise_deadline_exceeded()
+        yield from self._find_finished()
+        yield from self._confirm()
+        error = self._round.error()
+        if error is not None:
+            raise error
 
-    def find(self) -> EffectGenerator[list[Order]]:
+    def find(self) -> EffectGenerator[list[ListedOrder]]:
         """Return the open orders that are to be cancelled; only a second empty listing means that there are none."""
         orders = yield from self._list_once()
         if not orders:
@@ -168,129 +124,225 @@ class OpenOrderCanceller:
             orders = yield from self._list_once()
         return orders
 
-    def _list_once(self) -> EffectGenerator[list[Order]]:
-        orders: list[Order] = []
-        for symbol in self.order_filter.symbols or (None,):
-            arguments = {} if symbol is None else {"symbol": symbol}
-            orders += yield from self.queries.fetch_all(get_unfilled_orders, **arguments)
+    def _list_once(self) -> EffectGenerator[list[ListedOrder]]:
+        account = self.queries.account
+        orders: list[ListedOrder] = []
+        try:
+            for stream in new_round(account, self._scope, self.order_filter).streams:
+                orders += yield from self.queries.all_orders(stream.kind, stream.symbol)
+        except BitgetError as error:
+            if not self.queries.selection.switches_after(account, error):
+                raise
+            return (yield from self._list_once())
         return [order for order in orders if self.order_filter.includes(order)]
 
-    def _cancel_until_clear(self) -> EffectGenerator[None]:
-        empty_listings = 0
-        interval = LISTING_INTERVAL
-        while True:
-            orders = yield from self._list()
-            if orders is None:
-                empty_listings = 0
-                yield from self._pause(interval)
-                interval = min(2 * interval, MAX_LISTING_INTERVAL)
+    def _begin(self) -> None:
+        """Begin anew, at the start and if the account turns out to be of the other type."""
+        account = self.queries.account
+        self._symbol_cancels = SymbolCancels(self._scope, account)
+        self._begin_round(account)
+        if self.by_symbol and self.order_filter.symbols:
+            for symbol in self.order_filter.symbols:
+                self._symbol_cancels.add(symbol)
+        elif self.by_symbol and account.clears_category:
+            self._symbol_cancels.add(None)
+
+    def _begin_round(self, account: Account) -> None:
+        self._round = new_round(account, self._scope, self.order_filter)
+        self._next_round_at = float("inf")
+
+    def _next_jobs(self) -> Iterator[Job]:
+        """Yield what to send now."""
+        if self._is_clear or self._scope.remaining() <= 0:
+            return
+        now = self._scope.clock()
+        if now >= self._next_round_at:
+            self._begin_round(self.queries.account)
+        yield from self._symbol_cancels.next_jobs()
+        yield from self._queue.next_jobs()
+        yield from self._single_cancels.next_jobs()
+        yield from self._round.next_jobs()
+        wake_at = min(self._wake_times(now), default=float("inf"))
+        if wake_at < self._pause_ends_at:
+            self._pause_ends_at = wake_at
+            yield PauseJob(context=RequestContext(self._pause_scope), delay=wake_at - now)
+
+    def _wake_times(self, now: float) -> Iterator[float]:
+        """Yield the moments at which something is to be decided although no request ends."""
+        for stream in self._round.streams:
+            if not (stream.is_over or stream.is_busy) and stream.retry_at > now:
+                yield stream.retry_at
+        if self._next_round_at != float("inf"):
+            yield max(self._next_round_at, now)
+        for cancel in self._symbol_cancels.cancels.values():
+            if self._round.undecided and now < cancel.hold_back_until < float("inf"):
+                yield cancel.hold_back_until
+
+    def _record(self, job: Job) -> None:
+        """Record the result of a request, and decide whether the listing is over."""
+        outcomes = self._outcomes_of(job)
+        job.recorded = True
+        self._report_progress(outcomes)
+        for fatal_error in (
+            self._queue.fatal_error,
+            self._single_cancels.fatal_error,
+            self._symbol_cancels.fatal_error,
+        ):
+            if fatal_error is not None:
+                raise fatal_error
+        self._advance()
+
+    def _outcomes_of(self, job: Job) -> list[Outcome]:
+        now = self._scope.clock()
+        if isinstance(job, BatchJob):
+            return self.seen.record(self._queue.record(job), now)
+        if isinstance(job, PauseJob):
+            self._pause_ends_at = float("inf")
+        elif isinstance(job, PageJob) and not self._is_refused(job.account, job.result):
+            return self._record_page(job)
+        elif isinstance(job, SymbolCancelJob) and not self._is_refused(job.account, job.result):
+            return self._record_symbol_cancel(job)
+        elif isinstance(job, SingleCancelJob | PlanSymbolsJob) and not self._is_refused(job.account, job.result):
+            return self.seen.record(self._single_cancels.record(job), now)
+        return []
+
+    def _is_refused(self, account: Account, result: object) -> bool:
+        """Return whether a request was made for the other type of account."""
+        return isinstance(result, BitgetError) and self.queries.selection.switches_after(account, result)
+
+    def _record_page(self, job: PageJob) -> list[Outcome]:
+        if job.account is not self._round.account:
+            return []  # of a round that was given up
+        page = self._round.record(job, self.order_filter)
+        if page is None:
+            return []
+        self._note_time(job)
+        if self.by_symbol and not self.order_filter.symbols:
+            self._cancel_new_symbols(job, page)
+        listed = [self.seen.see(order) for order in page.orders if order.order_id in self._round.listed]
+        outcomes = []
+        for cancel in self._symbol_cancels.succeeded():
+            if cancel.succeeded_at is not None and job.sent_at < cancel.succeeded_at:
+                # The page is older than the success; the next listing shows whether its orders are still open.
+                covered = covered_orders(self._symbol_cancels, cancel, listed)
+                outcomes += self.seen.cover(cancel, covered, (), self._scope.clock())
+        return outcomes
+
+    def _note_time(self, job: PageJob) -> None:
+        """Compare the exchange's clock with this one, once: it was read about halfway between request and response."""
+        exchange_time = milliseconds(getattr(job.result, "request_time", None))
+        if self._began_at_exchange is None and exchange_time is not None:
+            read_at = (job.sent_at + self._scope.clock()) / 2
+            self._began_at_exchange = exchange_time - int((read_at - self._began_at) * 1000)
+
+    def _cancel_new_symbols(self, job: PageJob, page: Page) -> None:
+        if job.stream.kind == "normal" and not job.account.clears_category:
+            for order in page.orders:
+                if order.symbol is not None and order.symbol.isascii():
+                    self._symbol_cancels.add(order.symbol.upper(), listed_before=page.next_position is None)
+
+    def _record_symbol_cancel(self, job: SymbolCancelJob) -> list[Outcome]:
+        cancels = self._symbol_cancels
+        listed = [self.seen.see(order) for order in self._round.listed.values()]
+        covered = covered_orders(cancels, job.cancel, listed)
+        if not cancels.record(job, is_needed=bool(covered) or self._round.completed_at is None):
+            return []
+        self._round.has_sent = True
+        rows = job.account.cancel_rows(job.result)
+        return self.seen.cover(job.cancel, covered, rows, self._scope.clock())
+
+    def _cancel_due(self, order_ids: Iterable[str]) -> None:
+        """Queue the cancels of listed orders that are due; those that wait for the cancel of a pair stay undecided."""
+        now = self._scope.clock()
+        normal: list[OpenOrder] = []
+        others: list[OpenOrder] = []
+        for order_id in order_ids:
+            open_order = self.seen.see(self._round.listed[order_id])
+            cancel = self._symbol_cancels.of(open_order.order)
+            if open_order.is_due(now) and cancel is not None and now < cancel.hold_back_until:
                 continue
-            interval = LISTING_INTERVAL
-            empty_listings = 0 if orders else empty_listings + 1
-            if empty_listings == EMPTY_LISTINGS or self._only_stuck_orders(orders):
-                return
-            due = [order for order in orders if self._is_due(order)]
-            if due:
-                yield from self._cancel(due)
-            else:
-                yield from self._pause(interval)
+            self._round.undecided.remove(order_id)
+            if open_order.is_due(now):
+                self._round.has_sent = True
+                (normal if open_order.order.kind == "normal" else others).append(open_order)
+        if normal:
+            self._queue.add([open_order.begin_cancel() for open_order in normal])
+        if others:
+            self._single_cancels.add(self.queries.account, others, by_symbol=not self.order_filter.sides)
 
-    def _list(self) -> EffectGenerator[list[Order] | None]:
-        """
-        Return the open orders; `None` after an error that may be gone later.
-
-        Raises:
-            BitgetError: The error is not temporary.
-
-        """
+    def _report_progress(self, outcomes: list[Outcome]) -> None:
+        if self.on_progress is None or not outcomes:
+            return
         try:
-            orders = yield from self._list_once()
-        except BitgetError as error:
-            if ends_listing(error):
-                raise
-            log.warning("cannot list the open orders: %s; trying again", error)
-            self._listing_error = error
-            return None
-        self._has_listed = True
-        self._listing_error = None
-        return orders
-
-    def _pause(self, seconds: float) -> EffectGenerator[None]:
-        """
-        Wait before the next listing.
-
-        Raises:
-            RunStopped: The run ends first.
-
-        """
-        yield from self.queries.pause(seconds)
-        if self.queries.scope.remaining() <= 0:
-            raise RunStopped
-
-    def _only_stuck_orders(self, orders: list[Order]) -> bool:
-        """Return whether only orders are listed that cannot be cancelled; record that they are open."""
-        now = self.queries.scope.clock()
-        stuck = []
-        for order in orders:
-            open_order = self.seen.get(str(order.order_id))
-            if open_order is None or not open_order.cannot_be_cancelled(now):
-                return False
-            stuck.append(str(order.order_id))
-        for order_id in stuck:
-            self.confirmed["orderId", order_id] = Confirmed.LIVE
-        return bool(stuck)
-
-    def _is_due(self, order: Order) -> bool:
-        open_order = self.seen.get(str(order.order_id))
-        if open_order is None:
-            return True
-        now = self.queries.scope.clock()
-        return now >= open_order.next_cancel_at and not open_order.cannot_be_cancelled(now)
-
-    def _cancel(self, orders: list[Order]) -> EffectGenerator[None]:
-        refs = [_order_ref(order) for order in orders]
-        for ref in refs:
-            open_order = self.seen.setdefault(str(ref.order_id), OpenOrder(Outcome(ref, Status.NOT_SENT)))
-            open_order.recorded = False
-        runner = BatchRunner(self.queries.client, plan_batches(refs, None, None), self.queries.scope, self._on_batch)
-        self._batch_runner = runner
-        yield from runner.send_batches()
-        if runner.fatal_error is not None:
-            raise runner.fatal_error
-        if self.queries.scope.remaining() <= 0:
-            raise RunStopped
-
-    def _on_batch(self, outcomes: Outcomes) -> None:
-        self._record(outcomes)
-        if self.on_progress is not None:
             self.on_progress(outcomes)
+        except BaseException:
+            self.on_progress = None  # a callback that has raised is not called again
+            raise
 
-    def _record(self, outcomes: Iterable[Outcome]) -> None:
-        """Record the outcomes of the batches under way, each once."""
-        for outcome in outcomes:
-            open_order = self.seen[str(outcome.order.order_id)]
-            if not open_order.recorded:
-                open_order.record(outcome, self.queries.scope.clock())
+    def _advance(self) -> None:
+        """Begin the next listing, or end the run, if it is time to."""
+        if self._round.account is not self.queries.account:
+            self._begin()
+        self._cancel_due(list(self._round.undecided))
+        completed_at = self._round.completed_at
+        if completed_at is None or self._is_clear:
+            return
+        self._has_listed = True
+        cancels_idle = self._queue.is_idle and self._single_cancels.is_idle and self._symbol_cancels.is_idle
+        if not cancels_idle or self._round.undecided:
+            self._next_round_at = completed_at + MAX_LISTING_INTERVAL
+        elif not self._round.is_judged:
+            self._round.is_judged = True
+            self._judge()
+
+    def _judge(self) -> None:
+        """Decide what a complete listing means whose cancels are all over."""
+        now = self._scope.clock()
+        listed = self._round.listed
+        self._empty_rounds = 0 if listed else self._empty_rounds + 1
+        open_orders = [self.seen.see(order) for order in listed.values()]
+        if open_orders and all(open_order.cannot_be_cancelled(now) for open_order in open_orders):
+            self.seen.mark_live(listed)
+            self._end()
+        elif self._empty_rounds >= EMPTY_LISTINGS:
+            self._end()
+        else:
+            self._next_round_at = now if self._round.has_sent else now + LISTING_INTERVAL
+
+    def _end(self) -> None:
+        self._is_clear = True
+        self._pause_scope.stop()
+
+    def _raise_deadline_exceeded(self) -> None:
+        error = self._round.last_error
+        if self._has_listed or self.seen.orders:
+            summary = summary_of(self.report()) or "no order was listed"
+            raise DeadlineExceeded(f"the deadline passed while orders may still be open: {summary}") from error
+        if error is not None:
+            raise error
+        raise DeadlineExceeded("the deadline passed before the open orders could be listed")
+
+    def _find_finished(self) -> EffectGenerator[None]:
+        """Look for orders that ended before any listing showed them."""
+        began_at = int(time.time() * 1000) if self._began_at_exchange is None else self._began_at_exchange
+
+        def take(order: ListedOrder) -> bool:
+            return self.order_filter.includes(order) and self.seen.take_finished(order, began_at)
+
+        finished = FinishedOrders(self._scope, self.queries.account, self._symbol_cancels.succeeded(), take)
+        yield from JobLoop(self.queries.client, self._scope, finished.next_jobs, finished.record).run()
 
     def _confirm(self) -> EffectGenerator[None]:
-        statuses = {}
-        for order_id, open_order in self.seen.items():
-            key = ("orderId", order_id)
-            if open_order.outcome.status in CONFIRMABLE and key not in self.confirmed:
-                statuses[key] = open_order.outcome.status
-        yield from Confirmation(self.queries, statuses, self.confirmed).run()
+        try:
+            for kind in self.queries.account.kinds:
+                statuses = self.seen.unconfirmed(kind)
+                yield from Confirmation(self.queries, kind, statuses, self.seen.confirmed).run()
+        except EXPECTED_ERRORS as error:
+            log.warning("confirmation ended early: %s", str(error) or type(error).__name__)
 
     def report(self) -> Report:
         """Return the report so far."""
-        outcomes = [
-            evolve(open_order.outcome, confirmed=self.confirmed.get(("orderId", order_id)))
-            for order_id, open_order in self.seen.items()
-        ]
-        return Report(tuple(outcomes), confirm=True)
-
-    def _summary(self) -> str:
-        counts = self.report().counts
-        return ", ".join(f"{count} {status}" for status, count in counts.items() if count) or "no order was listed"
+        return self.seen.report(self._symbol_cancels)
 
     @contextmanager
     def reporting(self) -> Iterator[None]:
@@ -298,40 +350,8 @@ class OpenOrderCanceller:
         try:
             yield
         except BaseException as error:
-            if self._batch_runner is not None:
-                # Outcomes that `_on_batch` has not received.
-                self._record(self._batch_runner.interrupted_report())
+            self._queue.record_interrupted()
+            self._single_cancels.record_interrupted()
+            self.seen.record_interrupted(self._scope.clock())
             attach_report(error, self.report())
             raise
-
-
-def combined_outcome(earlier: Outcome, later: Outcome) -> Outcome:
-    """Return what two cancels say together about an order that was still listed as open after the first."""
-    if earlier.status is Status.ACCEPTED:
-        return earlier  # that a second cancel does not find it says no more
-    if earlier.status is Status.GONE and later.status is Status.REJECTED:
-        # Reported as gone, still listed as open, and refused: these contradict each other.
-        return evolve(later, status=Status.UNKNOWN)
-    if later.status is Status.NOT_SENT and earlier.attempts:
-        return earlier
-    if later.status is Status.REJECTED and earlier.status is Status.UNKNOWN:
-        return earlier  # an earlier attempt may have been executed
-    return later
-
-
-def _order_ref(order: Order) -> OrderRef:
-    order_id = str(order.order_id)
-    if not isinstance(order.symbol, str) or not order.symbol.isascii():
-        return OrderRef(order_id=order_id)
-    return OrderRef(symbol=order.symbol.upper(), order_id=order_id)
-
-
-def _text_list(name: str, values: Iterable[str] | None) -> list[str]:
-    """Return a filter as a list, empty for no filter; a filter that is given must not be empty."""
-    if values is None:
-        return []
-    items: list[object] = [] if isinstance(values, str) else list(values)
-    texts = [item.strip() for item in items if isinstance(item, str)]
-    if not items or len(texts) < len(items) or not all(texts):
-        raise ValueError(f"{name}: {values!r} is not a list of texts; give one, or leave it out for all")
-    return texts

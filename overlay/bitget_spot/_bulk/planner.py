@@ -1,66 +1,39 @@
 """
 From any number of orders to the fewest batches that the exchange takes. Pure: nothing is sent.
 
-Orders addressed by `orderId` and by `clientOid` are never in one batch. Orders whose trading pair is known travel
-together, in single mode if they agree and in multiple mode if they do not. Orders without a pair travel by themselves,
-in single mode without a symbol, which the vendor's page allows.
+Orders addressed by `orderId` and by `clientOid` are never in one batch. What else the orders of a batch have in common
+depends on the type of the account.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from typing import Any, Final, TypeAlias
+from collections.abc import Hashable, Iterable, Sequence
+from typing import Any, Final
 
-from attrs import Factory, define, frozen
+from attrs import evolve, frozen
 
+from bitget_spot._bulk.accounts import Account, AccountSelection, Call
+from bitget_spot._bulk.orders import OrderKey, OrderTarget
+from bitget_spot._bulk.report import Outcome, Status
 from bitget_spot.errors import InvalidBatchError, Violation
-from bitget_spot.validation import MAX_ORDERS, order_problems
-from bitget_spot_api.models import BatchCancelOrdersRequest, OrderRef
-from bitget_spot_api.types import UNSET, Unset
+from bitget_spot.validation import order_problems
+from bitget_spot_api.models import OrderRef
+from bitget_spot_api.types import Unset
 
 FIELDS: Final = {"orderId": "order_id", "clientOid": "client_oid", "symbol": "symbol"}
 """The fields of an order: the vendor's name, and the attribute's."""
 
 SEPARATORS: Final = re.compile(r"[/_:\s-]")
 """Characters between the coins of a trading pair in other notations, such as BTC/USDT; the exchange writes BTCUSDT."""
-
-OrderKey: TypeAlias = tuple[str, str]
-"""What the exchange finds an order by: the kind of identifier, and the identifier."""
-
-
-@define
-class OrderTarget:
-    """
-    One order to cancel, however often it was given.
-
-    Attributes:
-        order: The order as it was first given.
-        order_id: The exchange's id, if it was given; then it addresses the order.
-        client_oid: The client's id, if it was given.
-        symbol: The trading pair, if it is known.
-        input_indices: Where the order is among those given.
-
-    """
-
-    order: OrderRef
-    order_id: str | None
-    client_oid: str | None
-    symbol: str | None
-    input_indices: list[int] = Factory(list)
-
-    @property
-    def key(self) -> OrderKey:
-        """What the exchange finds it by."""
-        if self.order_id is not None:
-            return ("orderId", self.order_id)
-        return ("clientOid", str(self.client_oid))
+SYMBOL_MISSING: Final = "a unified account needs the symbol of each order; give it"
 
 
 @frozen
 class Batch:
     """Orders that travel in one request, all addressed by the same kind of identifier."""
 
+    account: Account
     targets: list[OrderTarget]
 
     @property
@@ -68,59 +41,105 @@ class Batch:
         """The kind of identifier that addresses the orders."""
         return self.targets[0].key[0]
 
-    def request(self) -> BatchCancelOrdersRequest:
-        """Return the body to send; a new one at each call."""
-        symbols = {target.symbol for target in self.targets}
-        common_symbol = symbols.pop() if len(symbols) == 1 else None
-        is_multiple = common_symbol is None and None not in symbols and bool(symbols)
-        return BatchCancelOrdersRequest(
-            symbol=_or_unset(common_symbol),
-            batch_mode="multiple" if is_multiple else "single",
-            order_list=[
-                OrderRef(
-                    symbol=_or_unset(target.symbol if is_multiple else None),
-                    order_id=_or_unset(target.order_id),
-                    client_oid=_or_unset(target.client_oid),
-                )
-                for target in self.targets
-            ],
-        )
+    def call(self) -> Call:
+        """Return the call that sends it; its body is a new one at each call."""
+        return self.account.cancel_batch(self.targets)
 
 
 @frozen
 class Plan:
-    """The orders as given, and the batches to send."""
+    """The orders as given, and each of them once."""
 
     orders: list[OrderRef]
-    batches: list[Batch]
+    targets: list[OrderTarget]
 
 
-def plan_batches(orders: Iterable[OrderRef], symbol: str | None, batch_size: int | None) -> Plan:
+def plan_orders(orders: Iterable[OrderRef], symbol: str | None, selection: AccountSelection) -> Plan:
     """
-    Distribute orders over the fewest batches, in the order of the input.
+    Check orders, and find those that were given several times.
 
     Args:
         orders: The orders to cancel.
         symbol: The trading pair of the orders that have none.
-        batch_size: The most orders in a batch; by default the document's maximum.
+        selection: The account. If it needs the trading pairs, and its type was stated, each order must have one.
 
     Raises:
         InvalidBatchError: Orders cannot be cancelled as they are given; it names each, and what is wrong with it.
-        ValueError: The batch size is not one that the exchange takes.
 
     """
-    size = MAX_ORDERS if batch_size is None else batch_size
-    if not 1 <= size <= MAX_ORDERS:
-        raise ValueError(f"batch_size: {batch_size} is not valid; the exchange takes 1 to {MAX_ORDERS} orders a batch")
     given = list(orders)
-    groups: dict[tuple[str, bool], list[OrderTarget]] = {}
-    for target in _targets(given, _checked_symbol(symbol)):
-        groups.setdefault((target.key[0], target.symbol is None), []).append(target)
-    batches: list[Batch] = []
-    for group in groups.values():
-        batches += [Batch(group[start : start + size]) for start in range(0, len(group), size)]
+    targets = _targets(given, _checked_symbol(symbol))
+    if selection.is_stated:
+        violations = [
+            Violation(f"orders[{target.input_indices[0]}].symbol", f"is missing, and {SYMBOL_MISSING}")
+            for target in targets
+            if _lacks_symbol(selection.account, target)
+        ]
+        if violations:
+            raise InvalidBatchError(tuple(violations))
+    return Plan(given, targets)
+
+
+def checked_batch_size(batch_size: int | None, selection: AccountSelection) -> int | None:
+    """
+    Return the batch size that was given.
+
+    Raises:
+        ValueError: It is not one that the exchange takes.
+
+    """
+    maximum = selection.max_batch_size
+    if batch_size is not None and not 1 <= batch_size <= maximum:
+        raise ValueError(f"batch_size: {batch_size} is not valid; the exchange takes 1 to {maximum} orders a batch")
+    return batch_size
+
+
+def set_aside(account: Account, targets: Iterable[OrderTarget]) -> tuple[list[OrderTarget], list[OrderTarget]]:
+    """
+    Separate the orders that can be sent for this account from those that cannot.
+
+    Returns:
+        The orders that can be sent; and those that cannot, each with an outcome that says why.
+
+    """
+    sendable = []
+    unsendable = []
+    for target in targets:
+        if _lacks_symbol(account, target):
+            outcome = target.outcome or Outcome(target.order, Status.NOT_SENT)
+            target.outcome = evolve(outcome, message=SYMBOL_MISSING)
+            unsendable.append(target)
+        else:
+            sendable.append(target)
+    return sendable, unsendable
+
+
+def batches_of(account: Account, targets: Iterable[OrderTarget], batch_size: int | None) -> list[Batch]:
+    """
+    Distribute orders over the fewest batches, in the order of the input.
+
+    Args:
+        account: The account that they are for.
+        targets: The orders.
+        batch_size: The most orders in a batch; by default, and at most, the document's maximum for the account.
+
+    """
+    size = min(batch_size or account.max_orders, account.max_orders)
+    groups: dict[Hashable, list[OrderTarget]] = {}
+    for target in targets:
+        groups.setdefault((target.key[0], account.group_of(target)), []).append(target)
+    batches = [Batch(account, part) for group in groups.values() for part in parts_of(group, size)]
     batches.sort(key=lambda batch: batch.targets[0].input_indices[0])
-    return Plan(given, batches)
+    return batches
+
+
+def parts_of(targets: Sequence[OrderTarget], size: int) -> list[list[OrderTarget]]:
+    """Divide orders into parts of this size; the last part has the rest."""
+    return [list(targets[start : start + size]) for start in range(0, len(targets), size)]
+
+
+def _lacks_symbol(account: Account, target: OrderTarget) -> bool:
+    return account.needs_symbols and target.symbol is None
 
 
 def _checked_symbol(symbol: object) -> str | None:
@@ -155,7 +174,7 @@ def suggested_symbol(symbol: str) -> str:
     return SEPARATORS.sub("", symbol.strip().partition(":")[0]).upper()
 
 
-def _targets(orders: Iterable[object], default_symbol: str | None) -> Iterable[OrderTarget]:
+def _targets(orders: Iterable[object], default_symbol: str | None) -> list[OrderTarget]:
     targets: dict[OrderKey, OrderTarget] = {}
     violations: list[Violation] = []
     for index, order in enumerate(orders):
@@ -183,7 +202,7 @@ def _targets(orders: Iterable[object], default_symbol: str | None) -> Iterable[O
             violations.append(Violation(f"{place}.symbol", f"is {symbol}, and {earlier}; only one can be right"))
     if violations:
         raise InvalidBatchError(tuple(violations))
-    return targets.values()
+    return list(targets.values())
 
 
 def _fields(order: OrderRef) -> dict[str, Any]:
@@ -199,7 +218,3 @@ def _encoding_problems(fields: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _has_surrogate(text: str) -> bool:
     return not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text)
-
-
-def _or_unset(value: str | None) -> str | Unset:
-    return UNSET if value is None else value

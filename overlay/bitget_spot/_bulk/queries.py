@@ -1,73 +1,65 @@
-"""Requests for orders, and what counts as a well-formed list of orders."""
+"""Requests for orders, within the deadline of a run."""
 
 from __future__ import annotations
-
-from types import ModuleType
-from typing import Final
 
 import httpx
 from attrs import frozen
 
-from bitget_spot._concurrency import Effect, EffectGenerator, Waiter
-from bitget_spot._middleware.context import REQUEST_CONTEXT, CancelScope, RequestContext
+from bitget_spot._bulk.accounts import Account, AccountSelection, Call, ListedOrder, Page, Position, Stage
+from bitget_spot._bulk.jobs import effect_of
+from bitget_spot._bulk.orders import OrderKey
+from bitget_spot._bulk.report import Kind
+from bitget_spot._concurrency import EffectGenerator, Waiter
+from bitget_spot._middleware.context import CancelScope, RequestContext
 from bitget_spot.client import SpotClient
-from bitget_spot.errors import InvalidResponseError, NetworkError
-from bitget_spot_api.models import Order, OrdersResponse
-from bitget_spot_api.operations import GET_HISTORY_ORDERS
-
-PAGE_SIZE: Final = GET_HISTORY_ORDERS.maxima["limit"]
+from bitget_spot.errors import NetworkError, OrderNotFoundError
 
 
 @frozen
 class OrderQueries:
-    """Requests for orders, within the deadline of a run."""
+    """Requests for the orders of an account."""
 
     client: SpotClient
     scope: CancelScope
+    selection: AccountSelection
 
-    def fetch(self, operation: ModuleType, **arguments: object) -> EffectGenerator[list[Order]]:
+    @property
+    def account(self) -> Account:
+        """The account, as far as its type is known."""
+        return self.selection.account
+
+    def page(self, stage: Stage, kind: Kind, symbol: str | None, position: Position | None) -> EffectGenerator[Page]:
         """
-        Call a generated function that returns orders.
+        Fetch a page of a listing.
 
         Raises:
             InvalidResponseError: The response is not a list of orders.
             NetworkError: The exchange cannot be reached.
 
         """
-        context = RequestContext(self.scope)
+        account = self.account
+        response = yield from self._fetch(account.list_orders(stage, kind, symbol, position))
+        return account.read_page(kind, response, position)
 
-        def fetch_sync() -> object:
-            token = REQUEST_CONTEXT.set(context)
-            try:
-                return operation.sync(client=self.client, **arguments)
-            finally:
-                REQUEST_CONTEXT.reset(token)
-
-        async def fetch_async() -> object:
-            token = REQUEST_CONTEXT.set(context)
-            try:
-                return await operation.asyncio(client=self.client, **arguments)
-            finally:
-                REQUEST_CONTEXT.reset(token)
-
-        try:
-            response = yield Effect(fetch_sync, fetch_async)
-        except httpx.TransportError as error:
-            raise NetworkError(f"{type(error).__name__}: {error}".rstrip(": ")) from error
-        return well_formed_orders(response)
-
-    def fetch_all(self, operation: ModuleType, **arguments: object) -> EffectGenerator[list[Order]]:
-        """Fetch every page of a listing, newest first."""
-        orders: list[Order] = []
+    def all_orders(self, kind: Kind, symbol: str | None) -> EffectGenerator[list[ListedOrder]]:
+        """Fetch every page of the open orders, newest first."""
+        orders: list[ListedOrder] = []
+        position: Position | None = None
         while True:
-            page = yield from self.fetch(operation, **arguments, limit=PAGE_SIZE)
-            oldest_id = last_id(page)
-            if oldest_id and oldest_id == arguments.get("id_less_than"):
-                return orders  # the same page again
-            orders += page
-            if not oldest_id:
+            page = yield from self.page("open", kind, symbol, position)
+            orders += page.orders
+            position = page.next_position
+            if position is None:
                 return orders
-            arguments["id_less_than"] = oldest_id
+
+    def look_up(self, key: OrderKey) -> EffectGenerator[list[ListedOrder]]:
+        """Look up one normal order; an empty list if the exchange does not know it."""
+        account = self.account
+        try:
+            response = yield from self._fetch(account.look_up(key))
+        except OrderNotFoundError:
+            return []
+        return account.read_looked_up(response)
 
     def pause(self, seconds: float) -> EffectGenerator[None]:
         """Wait, unless the run is stopped meanwhile."""
@@ -75,35 +67,13 @@ class OrderQueries:
         with self.scope.wake_on_stop(waiter):
             yield waiter.wait(min(seconds, self.scope.remaining()))
 
-
-def last_id(page: list[Order]) -> str:
-    """Return the id after which the next page begins; empty if there is no next page."""
-    return str(page[-1].order_id) if len(page) == PAGE_SIZE else ""
-
-
-def well_formed_orders(response: object) -> list[Order]:
-    """
-    Return the orders of a response, each with its id as text.
-
-    Raises:
-        InvalidResponseError: It is not a list of orders with ids. It must not be taken for an empty list.
-
-    """
-    rows = response.data if isinstance(response, OrdersResponse) else None
-    if not isinstance(rows, list):
-        raise InvalidResponseError(200, f"data is {type(rows).__name__}, not a list of orders")
-    for row in rows:
-        order_id = _id_text(row.order_id) if isinstance(row, Order) else ""
-        if not order_id:
-            raise InvalidResponseError(200, "a row of data is not an order with an orderId")
-        row.order_id = order_id
-    return rows
+    def _fetch(self, call: Call) -> EffectGenerator[object]:
+        try:
+            return (yield effect_of(call, self.client, RequestContext(self.scope)))
+        except httpx.TransportError as error:
+            raise network_error(error) from error
 
 
-def _id_text(order_id: object) -> str:
-    """Return an order id as text; empty if it is not one."""
-    if isinstance(order_id, int) and not isinstance(order_id, bool):
-        return str(order_id)
-    if isinstance(order_id, str) and order_id.isascii():
-        return order_id.strip()
-    return ""
+def network_error(error: httpx.TransportError) -> NetworkError:
+    """Return the error that says that the exchange cannot be reached."""
+    return NetworkError(f"{type(error).__name__}: {error}".rstrip(": "))

@@ -7,7 +7,7 @@ from typing import Final
 import httpx
 from attrs import define
 
-from bitget_spot._bulk.planner import OrderTarget
+from bitget_spot._bulk.orders import OrderTarget
 from bitget_spot._middleware import retry
 from bitget_spot._middleware.context import RunStopped
 from bitget_spot.errors import (
@@ -20,7 +20,6 @@ from bitget_spot.errors import (
     PermissionDeniedError,
     WrongEnvironmentError,
 )
-from bitget_spot_api.operations import ERROR_CODES
 
 FATAL_ERRORS: Final = (AuthenticationError, PermissionDeniedError, WrongEnvironmentError)
 """Unrecoverable errors: every other request would end in the same one."""
@@ -49,7 +48,7 @@ def ends_listing(error: BitgetError) -> bool:
         return True
     if not isinstance(error, InvalidParameterError) or is_temporary(error):
         return False
-    return error.code not in ERROR_CODES["ambiguous"]
+    return error.code not in retry.AMBIGUOUS_CODES
 
 
 @define

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias
 
 from attrs import field, frozen
 
@@ -13,6 +13,9 @@ from bitget_spot._middleware.responses import printable
 from bitget_spot.errors import OrdersNotCancelledError
 from bitget_spot_api.models import OrderRef
 from bitget_spot_api.types import Unset
+
+Kind: TypeAlias = Literal["normal", "tpsl", "plan"]
+"""The kinds of orders: normal, TP/SL (take profit and stop loss), and plan (trigger) orders."""
 
 
 class Status(StrEnum):
@@ -39,6 +42,8 @@ class Confirmed(StrEnum):
     """It was filled before the cancel was executed: the position that it opens or closes exists."""
     PARTLY_FILLED = "partly_filled"
     """A part of it was filled, and the rest was cancelled."""
+    TRIGGERED = "triggered"
+    """Only TP/SL and trigger orders: it was triggered, and became a normal order with another id."""
     LIVE = "live"
     """It is still open."""
     NOT_FOUND = "not_found"
@@ -63,6 +68,7 @@ class Outcome:
         message: The exchange's message, or what went wrong on the way.
         attempts: How often the cancel was sent.
         confirmed: What the exchange said about the order afterwards; `None` if it was not asked or did not respond.
+        kind: The kind of the order, as far as it is known: `cancel_orders` cancels normal ones.
         error: The exception behind the status; `None` for an accepted order, and if no response mentions the order.
 
     """
@@ -73,6 +79,7 @@ class Outcome:
     message: str | None = None
     attempts: int = 0
     confirmed: Confirmed | None = None
+    kind: Kind = "normal"
     error: Exception | None = field(default=None, eq=False, repr=False)
 
     def row(self) -> dict[str, Any]:
@@ -86,10 +93,12 @@ class Outcome:
             "message": self.message,
             "attempts": self.attempts,
             "confirmed": None if self.confirmed is None else str(self.confirmed),
+            "kind": self.kind,
         }
 
     def __str__(self) -> str:
-        parts = [f"{_order_name(self.order)}: {self.status}"]
+        kind = "" if self.kind == "normal" else f"{self.kind} "
+        parts = [f"{kind}{_order_name(self.order)}: {self.status}"]
         parts += [printable(part) for part in (self.code, self.message) if part]
         if self.confirmed:
             parts.append(f"({self.confirmed})")
@@ -106,6 +115,7 @@ class Report:
         unmatched: Rows of responses that belong to none of the orders.
         remaining_calls: What the exchange last reported as the calls left in the current second.
         confirm: Whether the exchange was to be asked afterwards what became of the orders.
+        symbols_cancelled: The trading pairs, or the category, all of whose orders were cancelled by one request.
 
     """
 
@@ -113,6 +123,7 @@ class Report:
     unmatched: tuple[Mapping[str, Any], ...] = ()
     remaining_calls: int | None = None
     confirm: bool = False
+    symbols_cancelled: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.outcomes)
@@ -154,10 +165,12 @@ class Report:
             raise OrdersNotCancelledError(self)
 
     def __str__(self) -> str:
-        counts = ", ".join(f"{count} {status}" for status, count in self.counts.items() if count)
+        counts = summary_of(self)
         plural = "" if len(self) == 1 else "s"
         lines = [f"{len(self)} order{plural}: {counts or 'nothing to do'}{self._confirmed_counts()}"]
         lines += [f"  {outcome}" for outcome in self.outcomes if self._is_notable(outcome)]
+        if self.symbols_cancelled:
+            lines.append(f"  cancelled as a whole: {', '.join(printable(name) for name in self.symbols_cancelled)}")
         if self.unmatched:
             lines.append(f"  rows of the responses without an order of this run: {len(self.unmatched)}")
         return "\n".join(lines)
@@ -195,6 +208,11 @@ def is_done(outcome: Outcome, *, confirmed: bool) -> bool:
     if outcome.status not in DONE:
         return False
     return not confirmed or outcome.confirmed is Confirmed.NOT_FOUND
+
+
+def summary_of(report: Report) -> str:
+    """Return how many orders have each status, as text; empty if there are no orders."""
+    return ", ".join(f"{count} {status}" for status, count in report.counts.items() if count)
 
 
 def report_of(error: BaseException) -> Report | None:

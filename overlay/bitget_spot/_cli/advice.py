@@ -28,7 +28,6 @@ from bitget_spot.errors import (
     RateLimitedError,
     SystemBusyError,
     WrongEnvironmentError,
-    error_class,
 )
 
 
@@ -88,8 +87,9 @@ ADVICE_BY_CODE: Final = {
     "40038": ALLOW_ADDRESS,
     "40040": GRANT_TRADING,
     "40041": "Create a new API key; this one has expired.",
-    "40084": "This is a classic account, but the request was for unified accounts. Please report this as a bug.",
-    "40085": "This is a unified account, which this API does not support. Use the API key of a classic account.",
+    "40084": "This is a classic account: leave out --account-type and --category, or use the key of a unified account.",
+    "40085": "This is a unified account: leave out --account-type, or use the key of a classic account.",
+    "25245": "This is a classic account: leave out --account-type and --category, or use the key of a unified account.",
     "40099": "Demo and live are mixed up: use --demo (or BITGET_DEMO=1) with a demo key, and omit it with a live key.",
 }
 ADVICE_BY_CLASS: Final[Mapping[type[ApiError], str]] = {
@@ -109,6 +109,7 @@ ADVICE_BY_CONFIRMATION: Final[dict[str, str]] = {
     Confirmed.CANCELLED: "Nothing to do; it was cancelled without being filled.",
     Confirmed.FILLED: "Check your position; the order was filled before the cancel was executed.",
     Confirmed.PARTLY_FILLED: "Check your position; part of the order was filled, and the rest was cancelled.",
+    Confirmed.TRIGGERED: "Check your open orders; it was triggered and became a normal order with another id.",
     Confirmed.LIVE: "It is still open.",
     Confirmed.NOT_FOUND: "Check the id and the account; the exchange has no record of this order, or no longer has one.",
     UNCONFIRMED: "The exchange did not confirm the outcome. Sending the cancel again is safe, and checks again.",
@@ -123,9 +124,11 @@ ADVICE_BY_STATUS: Final = {
 CHECK_NETWORK: Final = "Check the network and --base-url (BITGET_API_BASE_URL), then try again."
 
 
-def advice_for_code(code: str | None) -> str | None:
-    """Return what to do about a code of the exchange; `None` if nothing is known about it."""
-    return ADVICE_BY_CODE.get(str(code)) or ADVICE_BY_CLASS.get(error_class(str(code)))
+def advice_for_error(error: Exception | None) -> str | None:
+    """Return what to do about an error of the exchange; `None` if nothing is known about it."""
+    if not isinstance(error, ApiError):
+        return None
+    return ADVICE_BY_CODE.get(error.code) or ADVICE_BY_CLASS.get(type(error))
 
 
 def advice(outcome: Outcome, *, confirm: bool) -> str:
@@ -145,7 +148,7 @@ def advice(outcome: Outcome, *, confirm: bool) -> str:
     if isinstance(outcome.error, NETWORK_ERROR):
         specific: str | None = CHECK_NETWORK
     else:
-        specific = advice_for_code(outcome.code)
+        specific = advice_for_error(outcome.error)
     if specific is None:
         return ADVICE_BY_STATUS[outcome.status]
     if outcome.status is Status.REJECTED:
@@ -155,7 +158,7 @@ def advice(outcome: Outcome, *, confirm: bool) -> str:
 
 def _advice_for_live_order(outcome: Outcome) -> str:
     if outcome.status is Status.REJECTED:
-        return advice_for_code(outcome.code) or ADVICE_BY_STATUS[Status.REJECTED]
+        return advice_for_error(outcome.error) or ADVICE_BY_STATUS[Status.REJECTED]
     if outcome.status is Status.GONE:
         return "Check the symbol, and send the cancel again."
     return "Sending the cancel again is safe."
@@ -225,7 +228,7 @@ def describe(error: BaseException) -> tuple[str, str | None]:
     if isinstance(error, KeyboardInterrupt):
         return "stopped by Ctrl-C", None
     if isinstance(error, ApiError):
-        return f"the exchange returned an error: {error}", advice_for_code(error.code)
+        return f"the exchange returned an error: {error}", advice_for_error(error)
     if isinstance(error, NETWORK_ERROR):
         # A `NetworkError` begins with the type of its cause.
         name = "" if isinstance(error, NetworkError) else f"{type(error).__name__}: "

@@ -6,24 +6,32 @@ import io
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
-from enum import StrEnum
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
-from typing import Annotated, Final, NoReturn, TypeAlias, cast
+from typing import Annotated, Final, NoReturn, cast
 
 import typer
-from attrs import frozen
 
 from bitget_spot._bulk import cancel_open_orders, cancel_orders
-from bitget_spot._bulk.open_orders import OrderFilter
 from bitget_spot._bulk.report import Report, report_of
 from bitget_spot._cli.advice import Exit, Terminated, describe, exit_status_of_error
 from bitget_spot._cli.check import check_all
+from bitget_spot._cli.options import (
+    AccountId,
+    AccountTypeOption,
+    BaseUrl,
+    Category,
+    Demo,
+    Json,
+    KindChoice,
+    RateLimitStore,
+    Side,
+    type_name,
+    valid_duration,
+)
 from bitget_spot._cli.orders import BadInputError, collect, plan
 from bitget_spot._cli.output import Output, echo, is_tty
-from bitget_spot.client import DEFAULT_MAX_RETRIES, connect, demo_from_env
-from bitget_spot.credentials import Credentials
-from bitget_spot.rate_limit import RedisStore, SQLiteStore
+from bitget_spot._cli.settings import ClientSettings, Selection, valid_input
 from bitget_spot_api import Client
 from bitget_spot_api.operations import SERVER_URL
 
@@ -37,7 +45,7 @@ UsageError: Final = cast("type[typer.BadParameter]", typer.BadParameter.__base__
 
 app: Final = typer.Typer(
     name=PROGRAM,
-    help="Cancel Bitget spot orders in bulk.\n\nSet BITGET_API_KEY, BITGET_SECRET_KEY and BITGET_PASSPHRASE in the "
+    help="Cancel Bitget orders in bulk.\n\nSet BITGET_API_KEY, BITGET_SECRET_KEY and BITGET_PASSPHRASE in the "
     "environment; they are never passed as arguments. To read a value from a file, append _FILE to the variable's name.",
     epilog=(
         "Exit status: 0 all orders accepted or gone (with confirmation: cancelled or not found); 1 some orders rejected, "
@@ -49,43 +57,6 @@ app: Final = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-
-class Side(StrEnum):
-    """A side of the order book."""
-
-    BUY = "buy"
-    SELL = "sell"
-
-
-def _valid_duration(seconds: float | None) -> float | None:
-    if seconds is not None and not seconds >= 0:
-        raise typer.BadParameter("give seconds from now, 0 or more")
-    return seconds
-
-
-BaseUrl: TypeAlias = Annotated[
-    str, typer.Option(envvar="BITGET_API_BASE_URL", help="Base URL of the exchange, for example of a sandbox.")
-]
-Demo: TypeAlias = Annotated[bool, typer.Option("--demo", help="Use the demo account (same as BITGET_DEMO=1).")]
-Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Write one JSON object to stdout.")]
-AccountId: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        envvar="BITGET_ACCOUNT_ID",
-        metavar="NAME",
-        help="A name for the account, the same for all of its keys: they share the rate limit.",
-    ),
-]
-RateLimitStore: TypeAlias = Annotated[
-    str,
-    typer.Option(
-        envvar="BITGET_RATE_LIMIT_STORE",
-        metavar="STORE",
-        help="Where to keep the rate limit, so that programs that use the account can share it: memory, sqlite:PATH or "
-        "redis://HOST:6379/0.",
-    ),
-]
 
 
 @app.callback(invoke_without_command=True)
@@ -129,14 +100,14 @@ def cancel(
     as_json: Json = False,
     deadline: Annotated[
         float | None,
-        typer.Option(
-            metavar="SECONDS", callback=_valid_duration, help="Stop sending requests after this many seconds."
-        ),
+        typer.Option(metavar="SECONDS", callback=valid_duration, help="Stop sending requests after this many seconds."),
     ] = None,
     batch_size: Annotated[int | None, typer.Option(metavar="N", help="Maximum number of orders in a request.")] = None,
     requests_per_second: Annotated[
         float | None, typer.Option(metavar="N", help="Override the documented rate limit.")
     ] = None,
+    account_type: AccountTypeOption = None,
+    category: Category = "SPOT",
     rate_limit_store: RateLimitStore = "memory",
     account_id: AccountId = None,
     demo: Demo = False,
@@ -147,7 +118,7 @@ def cancel(
     with exit_on_error(output):
         collected = collect(order_id or (), client_oid or (), file, symbol or ())
         with valid_input():
-            requests = plan(collected, batch_size)
+            requests = plan(collected, batch_size, type_name(account_type), category)
         if dry_run:
             output.plan(len(collected.orders), requests)
             return
@@ -155,6 +126,7 @@ def cancel(
             base_url,
             demo=demo,
             account_id=account_id,
+            account_type=type_name(account_type),
             store=rate_limit_store,
             requests_per_second=requests_per_second,
         )
@@ -166,6 +138,7 @@ def cancel(
                 deadline=deadline,
                 on_progress=on_progress,
                 confirm=confirm,
+                category=category,
             )
         raise typer.Exit(output.report(report))
 
@@ -179,16 +152,29 @@ def cancel_open(
         list[str] | None, typer.Option(metavar="PAIR", help="Only orders of this trading pair. Can be repeated.")
     ] = None,
     side: Annotated[Side | None, typer.Option(help="Only orders on this side.")] = None,
+    kind: Annotated[
+        list[KindChoice] | None,
+        typer.Option(help="Only normal, TP/SL or trigger (plan) orders. Can be repeated; by default all."),
+    ] = None,
+    cancel_by_symbol: Annotated[
+        bool,
+        typer.Option(
+            "--cancel-by-symbol/--list-first",
+            help="Cancel whole trading pairs by one request where possible, or list every order before it is cancelled.",
+        ),
+    ] = True,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Skip the confirmation prompt.")] = False,
     as_json: Json = False,
     deadline: Annotated[
         float,
         typer.Option(
             metavar="SECONDS",
-            callback=_valid_duration,
+            callback=valid_duration,
             help="Stop sending requests after this many seconds; inf for no deadline.",
         ),
     ] = KILL_SWITCH_DEADLINE,
+    account_type: AccountTypeOption = None,
+    category: Category = "SPOT",
     rate_limit_store: RateLimitStore = "memory",
     account_id: AccountId = None,
     demo: Demo = False,
@@ -197,17 +183,34 @@ def cancel_open(
     """Kill switch: cancel all open orders, and look again until none is left."""
     output = Output(as_json=as_json, confirm=True)
     with exit_on_error(output):
-        symbols = symbol or None
-        sides = None if side is None else [side.value]
+        selected = Selection(
+            symbols=symbol or None,
+            sides=None if side is None else [side.value],
+            kinds=None if kind is None else [choice.value for choice in kind] or None,
+            category=category,
+        )
+        settings = ClientSettings(
+            base_url,
+            demo=demo,
+            account_id=account_id,
+            account_type=type_name(account_type),
+            store=rate_limit_store,
+        )
         with valid_input():
-            OrderFilter.from_arguments(symbols, sides)
-        settings = ClientSettings(base_url, demo=demo, account_id=account_id, store=rate_limit_store)
+            selected.check(settings.account_type)
         with settings.client() as client:
-            if not yes and not confirmed_by_user(client, symbols, sides, output, settings.account()):
+            if not yes and not confirmed_by_user(client, selected, output, settings.account()):
                 raise typer.Exit(output.report(Report((), confirm=True)))
             with output.progress() as on_progress:
                 report = cancel_open_orders.sync(
-                    client=client, symbols=symbols, sides=sides, deadline=deadline, on_progress=on_progress
+                    client=client,
+                    symbols=selected.symbols,
+                    sides=selected.sides,
+                    kinds=selected.kinds,
+                    category=selected.category,
+                    cancel_by_symbol=cancel_by_symbol,
+                    deadline=deadline,
+                    on_progress=on_progress,
                 )
         raise typer.Exit(output.report(report))
 
@@ -281,18 +284,7 @@ def exit_on_error(output: Output) -> Iterator[None]:
         raise typer.Exit(status) from None
 
 
-@contextmanager
-def valid_input() -> Iterator[None]:
-    """Raise `BadInputError` if options or environment are not valid; nothing is sent here."""
-    try:
-        yield
-    except (ValueError, OSError, ImportError) as error:
-        raise BadInputError(str(error)) from None
-
-
-def confirmed_by_user(
-    client: Client, symbols: Sequence[str] | None, sides: Sequence[str] | None, output: Output, account: str
-) -> bool:
+def confirmed_by_user(client: Client, selected: Selection, output: Output, account: str) -> bool:
     """
     Show the open orders, and return whether the user confirms; false if there are none.
 
@@ -302,64 +294,16 @@ def confirmed_by_user(
     """
     if not (is_tty(sys.stdin) and is_tty(sys.stderr)):
         raise BadInputError("Not running in a terminal, so confirmation is not possible. Pass --yes to skip it.")
-    orders = cancel_open_orders.find(client=client, symbols=symbols, sides=sides)
+    orders = cancel_open_orders.find(
+        client=client,
+        symbols=selected.symbols,
+        sides=selected.sides,
+        kinds=selected.kinds,
+        category=selected.category,
+    )
     if not orders:
         return False
     output.question(orders, account)
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise BadInputError("Aborted.")
     return True
-
-
-@frozen
-class ClientSettings:
-    """What a command's client is made from."""
-
-    base_url: str
-    demo: bool
-    account_id: str | None = None
-    store: str = "memory"
-    requests_per_second: float | None = None
-    max_retries: int = DEFAULT_MAX_RETRIES
-
-    @contextmanager
-    def client(self) -> Iterator[Client]:
-        """
-        Return a client of the environment's account, which is closed in the end.
-
-        Raises:
-            BadInputError: An option or the environment is not valid.
-
-        """
-        with ExitStack() as stack:
-            with valid_input():
-                store = None if self.store == "memory" else stack.enter_context(parse_store(self.store))
-                client = connect(
-                    Credentials.from_env(),
-                    base_url=self.base_url,
-                    rate_limit_store=store,
-                    requests_per_second=self.requests_per_second,
-                    account_id=self.account_id,
-                    demo=self.demo or None,
-                    max_retries=self.max_retries,
-                )
-            yield stack.enter_context(client)
-
-    def account(self) -> str:
-        """Return what the account is called in messages."""
-        kind = "demo" if self.demo or demo_from_env() else "live"
-        return f"the {kind} account at {self.base_url}"
-
-
-def parse_store(text: str) -> SQLiteStore | RedisStore:
-    """
-    Return the store that an option names.
-
-    Raises:
-        ValueError: It is not valid; the text, which may contain a password, is not shown.
-
-    """
-    kind, _, path = text.partition(":")
-    if kind not in ("sqlite", "redis", "rediss") or not path:
-        raise ValueError("--rate-limit-store: not a valid store; use memory, sqlite:PATH or redis://HOST:6379/0")
-    return SQLiteStore(path) if kind == "sqlite" else RedisStore(text)

@@ -22,8 +22,9 @@ from attrs import define, field, frozen
 from bitget_spot._bulk import cancel_orders
 from bitget_spot._bulk.planner import FIELDS, check_symbol, suggested_symbol, symbol_problem
 from bitget_spot._bulk.report import Outcome, Status
+from bitget_spot._middleware.account_type import AccountType
 from bitget_spot.errors import InvalidBatchError
-from bitget_spot_api.models import BatchCancelOrdersRequest, OrderRef
+from bitget_spot_api.models import BatchCancelOrdersRequest, OrderRef, UnifiedOrderRef
 
 ID_COLUMNS: Final = ("orderId", "clientOid")
 COLUMNS: Final = {*FIELDS, *Outcome(OrderRef(), Status.NOT_SENT).row()}
@@ -87,13 +88,15 @@ def collect(
     return CollectedOrders(orders, [row.place for row in rows])
 
 
-def plan(collected: CollectedOrders, batch_size: int | None) -> list[BatchCancelOrdersRequest]:
+def plan(
+    collected: CollectedOrders, batch_size: int | None, account_type: AccountType | None, category: str
+) -> list[BatchCancelOrdersRequest] | list[list[UnifiedOrderRef]]:
     """
     Return the requests; what is wrong with the orders is reported by their places in the input.
 
     Raises:
         BadInputError: The orders cannot be cancelled as they are given.
-        ValueError: The batch size is not one that the exchange takes.
+        ValueError: The batch size is not one that the exchange takes, or the account does not have the category.
 
     """
 
@@ -101,7 +104,9 @@ def plan(collected: CollectedOrders, batch_size: int | None) -> list[BatchCancel
         return collected.places[int(match[1])]
 
     try:
-        return cancel_orders.plan(orders=collected.orders, batch_size=batch_size)
+        return cancel_orders.plan(
+            orders=collected.orders, batch_size=batch_size, account_type=account_type, category=category
+        )
     except InvalidBatchError as error:
         problems = [re.sub(r"orders\[(\d+)\]", place, str(violation)) for violation in error.violations]
         raise BadInputError(*problems) from None

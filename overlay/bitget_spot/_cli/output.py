@@ -24,6 +24,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from bitget_spot._bulk.accounts import ListedOrder
 from bitget_spot._bulk.planner import FIELDS
 from bitget_spot._bulk.report import Confirmed, Outcome, Report, Status, is_done
 from bitget_spot._bulk.runner import ProgressCallback
@@ -37,7 +38,7 @@ from bitget_spot._cli.advice import (
     exit_status,
 )
 from bitget_spot._cli.check import NOT_CHECKED, OK, WRONG, CheckResult
-from bitget_spot_api.models import BatchCancelOrdersRequest, Order
+from bitget_spot_api.models import BatchCancelOrdersRequest, UnifiedOrderRef
 
 STYLES: Final = {
     Status.ACCEPTED: "green",
@@ -49,7 +50,7 @@ STYLES: Final = {
     WRONG: "red",
     NOT_CHECKED: "yellow",
 }
-ORDER_COLUMNS: Final = ("symbol", "side", "price", "size", "orderId")
+ORDER_COLUMNS: Final = ("kind", "symbol", "side", "price", "size", "orderId")
 PIPE_WIDTH: Final = 1000
 """Columns of a pipe: nothing is wrapped there."""
 
@@ -78,17 +79,12 @@ class Output:
             echo(f"cannot write to stdout: {error.strerror}; here is the result:\n{text}")
             raise SystemExit(Exit.DEFECT) from None
 
-    def plan(self, order_count: int, requests: Sequence[BatchCancelOrdersRequest]) -> None:
+    def plan(self, order_count: int, requests: Sequence[BatchCancelOrdersRequest | list[UnifiedOrderRef]]) -> None:
         """Write what would be sent."""
-        bodies = [request.to_dict() for request in requests]
+        bodies = [plain_body(request) for request in requests]
         table = new_table("request", "orders", "by", "mode", "symbols")
         for number, body in enumerate(bodies, 1):
-            orders = body["orderList"]
-            symbols = {order.get("symbol") or body.get("symbol") or "not given" for order in orders}
-            id_field = "orderId" if "orderId" in orders[0] else "clientOid"
-            table.add_row(
-                str(number), str(len(orders)), id_field, body["batchMode"], sanitize(" ".join(sorted(symbols)))
-            )
+            table.add_row(str(number), *_body_cells(body))
         summary = f"{count(order_count, 'order')} in {count(len(requests), 'request')}; nothing was sent."
         self.result({"orders": order_count, "requests": bodies}, table, summary)
 
@@ -116,12 +112,12 @@ class Output:
             grid.add_row(row["name"], Text(row["state"], STYLES[row["state"]]), sanitize(row["detail"]))
         self.result({"checks": [{"check": row.pop("name"), **row} for row in rows]}, grid)
 
-    def question(self, orders: Sequence[Order], account: str) -> None:
+    def question(self, orders: Sequence[ListedOrder], account: str) -> None:
         """List open orders on stderr, and ask whether to cancel them."""
         table = new_table(*ORDER_COLUMNS)
         for order in orders:
-            fields = order.to_dict()
-            table.add_row(*(sanitize(str(fields.get(name, ""))) for name in ORDER_COLUMNS))
+            cells = (order.kind, order.symbol, order.side, order.price, order.size, order.order_id)
+            table.add_row(*(sanitize(cell or "") for cell in cells))
         by_symbol = Counter(str(order.symbol) for order in orders)
         pairs = ", ".join(f"{number} {sanitize(symbol)}" for symbol, number in by_symbol.items())
         question = (
@@ -160,12 +156,31 @@ class Output:
             yield on_progress
 
 
+def plain_body(request: BatchCancelOrdersRequest | list[UnifiedOrderRef]) -> Any:  # noqa: ANN401 - JSON of two shapes
+    """Return the body of a batch cancel as plain JSON data."""
+    return [order.to_dict() for order in request] if isinstance(request, list) else request.to_dict()
+
+
+def _body_cells(body: Any) -> Iterator[str]:  # noqa: ANN401 - JSON of two shapes
+    is_list = isinstance(body, list)
+    orders = body if is_list else body["orderList"]
+    batch_symbol = None if is_list else body.get("symbol")
+    symbols = {order.get("symbol") or batch_symbol or "not given" for order in orders}
+    yield str(len(orders))
+    yield "orderId" if "orderId" in orders[0] else "clientOid"
+    yield orders[0]["category"] if is_list else body["batchMode"]
+    yield sanitize(" ".join(sorted(symbols)))
+
+
 def report_parts(report: Report, *, confirm: bool) -> Iterator[RenderableType]:
     """Lay out a report: each order that the user may have to look at, then the totals, then one line."""
     yield from _groups(report, confirm=confirm)
     yield _totals(report, confirm=confirm)
+    if report.symbols_cancelled:
+        yield Text(f"Cancelled as a whole: {sanitize(', '.join(report.symbols_cancelled))}.")
     if report.unmatched:
-        yield f"{count(len(report.unmatched), 'row')} of the responses without an order of this run."
+        verb = "matches" if len(report.unmatched) == 1 else "match"
+        yield f"{count(len(report.unmatched), 'row')} of the responses {verb} no order of this run."
     if report.outcomes:
         yield _conclusion(report, confirm=confirm)
 
@@ -177,12 +192,14 @@ def _conclusion(report: Report, *, confirm: bool) -> Text:
     if left:
         verb = "is" if left == 1 else "are"
         state = "still open, filled or unknown" if confirm else "neither accepted nor gone"
-        return Text(f"{left} of {count(total, 'order')} {verb} {state}.", "bold red")
+        subject = "The order" if total == 1 else f"{left} of {total} orders"
+        return Text(f"{subject} {verb} {state}.", "bold red")
     subject = "The order is" if total == 1 else f"All {total} orders are"
     if not confirm:
         return Text(f"{subject} accepted or gone.", "bold green")
     if all(outcome.confirmed is Confirmed.CANCELLED for outcome in report):
-        return Text(f"{subject} cancelled; none was filled.", "bold green")
+        ending = "it was not filled" if total == 1 else "none was filled"
+        return Text(f"{subject} cancelled; {ending}.", "bold green")
     return Text(f"{subject} cancelled, or not known to the exchange.", "bold green")
 
 
@@ -205,6 +222,8 @@ def _groups(report: Report, *, confirm: bool) -> Iterator[RenderableType]:
 def _order_table(outcomes: Sequence[Outcome]) -> Table:
     rows = [outcome.row() for outcome in outcomes]
     names = [name for name in rows[0] if name in FIELDS and any(row[name] for row in rows)]
+    if any(row["kind"] != "normal" for row in rows):
+        names.insert(0, "kind")
     table = new_table(*names, box=None)
     for row in rows:
         table.add_row(*(sanitize(row[name] or "") for name in names))

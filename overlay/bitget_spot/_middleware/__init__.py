@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping
 
 import httpx
 
+from bitget_spot._middleware.account_type import AccountTypeMemory
 from bitget_spot._middleware.base import Middleware
 from bitget_spot._middleware.clock import ServerClock
 from bitget_spot._middleware.rate_limit import RateLimitMiddleware
@@ -42,6 +43,7 @@ def build_chain(
     budget: Callable[[Operation], str],
     limits: Mapping[str, RateLimit],
     timeout: float | None,
+    account: AccountTypeMemory,
 ) -> Middleware:
     """
     Return the outermost middleware of a client.
@@ -56,11 +58,12 @@ def build_chain(
         budget: Returns the name of an operation's budget.
         limits: The rate limit of each operation, by its id.
         timeout: Seconds that an attempt may take; `None` for no limit.
+        account: Where the type of the account is kept.
 
     """
     clock = ServerClock()
     signing = SigningMiddleware(send, credentials=credentials, origin=origin, headers=headers, clock=clock)
-    responses = ResponseMiddleware(signing, clock=clock)
+    responses = ResponseMiddleware(signing, clock=clock, account=account)
     rate_limit = RateLimitMiddleware(responses, store=store, budget=budget, limits=limits, attempt_timeout=timeout)
     retry = RetryMiddleware(rate_limit, max_retries=max_retries)
     return ValidateMiddleware(retry)

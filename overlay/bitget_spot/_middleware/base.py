@@ -14,7 +14,6 @@ from typing import Any
 import httpx
 
 from bitget_spot._concurrency import Effect, run_async, run_sync
-from bitget_spot_api.operations import OPERATIONS, Operation
 
 Flow = Generator[httpx.Request | Effect, Any, httpx.Response]
 
@@ -48,17 +47,6 @@ class Middleware(Transport):
     async def aclose(self) -> None:
         """Close the connections of the running event loop."""
         await self.next_transport.aclose()
-
-
-def operation_of(request: httpx.Request) -> Operation | None:
-    """Return the document's operation that a request calls; `None` if the document does not describe it."""
-    path = request.url.path
-    operation = OPERATIONS.get((request.method, path))
-    if operation is not None:
-        return operation
-    # The exchange ignores superfluous slashes, so they must not bypass the rules of the operation.
-    segments = [segment for segment in path.split("/") if segment]
-    return OPERATIONS.get((request.method, "/" + "/".join(segments)))
 
 
 def read_body(request: httpx.Request) -> Generator[Effect, bytes, bytes]:

@@ -24,6 +24,7 @@ from attrs import Factory, define, field
 
 from bitget_spot._concurrency import Waiter
 from bitget_spot.errors import ApiError, SystemBusyError
+from bitget_spot_api.operations import OPERATIONS, Operation
 
 CONTEXT: Final = "bitget_spot.context"
 """The key of the context in `request.extensions`."""
@@ -59,6 +60,7 @@ class CancelScope:
     deadline: float | None = None
     clock: Callable[[], float] = time.monotonic
     _stopped: bool = False
+    _children: list[CancelScope] = field(factory=list)
     _waiters: set[Waiter] = field(factory=set)
     # A signal handler may run on top of a thread that has the lock.
     _lock: threading.RLock = field(factory=threading.RLock)
@@ -79,10 +81,21 @@ class CancelScope:
             scope.deadline = scope.clock() + seconds
         return scope
 
+    def child(self) -> CancelScope:
+        """Return a scope that ends with this one, and that can be stopped before it."""
+        child = CancelScope(self.deadline, self.clock)
+        with self._lock:
+            self._children.append(child)
+            if self._stopped:
+                child.stop()
+        return child
+
     def stop(self) -> None:
         """End the run and wake everything that waits in it."""
         with self._lock:
             self._stopped = True
+            for child in self._children:
+                child.stop()
             for waiter in list(self._waiters):
                 waiter.notify()
 
@@ -168,6 +181,7 @@ class RequestContext:
 
     Attributes:
         scope: The run that the call belongs to.
+        operation: What is called; `None` if the document does not describe it.
         attempt: The current attempt.
         maybe_executed: An attempt may have been executed although its response did not say so.
         stopped: The end of the run kept another attempt from being made.
@@ -176,6 +190,7 @@ class RequestContext:
     """
 
     scope: CancelScope = NO_DEADLINE
+    operation: Operation | None = None
     attempt: Attempt = Factory(Attempt)
     maybe_executed: bool = False
     stopped: bool = False
@@ -211,6 +226,7 @@ REQUEST_CONTEXT: ContextVar[RequestContext | None] = ContextVar("bitget_spot.req
 def attach_context(request: httpx.Request) -> RequestContext:
     """Attach the bulk run's context to a request, or a new one if it belongs to no run."""
     context = REQUEST_CONTEXT.get() or RequestContext()
+    context.operation = operation_of(request)
     request.extensions = {**request.extensions, CONTEXT: context}
     return context
 
@@ -219,3 +235,14 @@ def context_of(request: httpx.Request) -> RequestContext:
     """Return the context that travels with a request."""
     context: RequestContext | None = request.extensions.get(CONTEXT)
     return attach_context(request) if context is None else context
+
+
+def operation_of(request: httpx.Request) -> Operation | None:
+    """Return the document's operation that a request calls; `None` if the document does not describe it."""
+    path = request.url.path
+    operation = OPERATIONS.get((request.method, path))
+    if operation is not None:
+        return operation
+    # The exchange ignores superfluous slashes, so they must not bypass the rules of the operation.
+    segments = [segment for segment in path.split("/") if segment]
+    return OPERATIONS.get((request.method, "/" + "/".join(segments)))

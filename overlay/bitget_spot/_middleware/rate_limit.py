@@ -12,7 +12,7 @@ import httpx
 from attrs import define
 
 from bitget_spot._concurrency import Effect, Waiter
-from bitget_spot._middleware.base import Flow, Middleware, Transport, operation_of
+from bitget_spot._middleware.base import Flow, Middleware, Transport
 from bitget_spot._middleware.context import Attempt, PermitExpired, RequestContext, context_of
 from bitget_spot.errors import ApiError, InvalidResponseError, RateLimitedError
 from bitget_spot.rate_limit.policy import IN_FLIGHT_GRACE, PermitRelease, RequestResult
@@ -74,7 +74,7 @@ class RateLimitMiddleware(Middleware):
 
     def flow(self, request: httpx.Request) -> Flow:
         """Send the request with a permit."""
-        operation = operation_of(request)
+        operation = context_of(request).operation
         if operation is None:
             unlimited: httpx.Response = yield request
             return unlimited

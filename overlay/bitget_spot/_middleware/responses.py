@@ -15,23 +15,26 @@ from typing import Final
 
 import httpx
 
+from bitget_spot._middleware.account_type import AccountTypeMemory
 from bitget_spot._middleware.base import Flow, Middleware, Transport
 from bitget_spot._middleware.clock import ServerClock
 from bitget_spot._middleware.context import context_of
-from bitget_spot.errors import ApiError, ClockError, InvalidResponseError, error_class
-from bitget_spot_api.operations import ERROR_CODES, REMAINING_CALLS_HEADER, SUCCESS_CODE
+from bitget_spot.errors import ApiError, ClockError, InvalidResponseError, RateLimitedError, error_class
+from bitget_spot_api.operations import REMAINING_CALLS_HEADER, SUCCESS_CODE
 
-RATE_LIMIT_CODES: Final = ERROR_CODES["rate-limit"]
+DEFAULT_VERSION: Final = "v2"
+"""The version of the API of a request that the document does not describe."""
 MAX_EXCERPT: Final = 2_000
 """Bytes of a body that an error keeps: enough for a proxy's request id, which its operators ask for."""
 
 
 class ResponseMiddleware(Middleware):
-    """Reads each response once: raises what is not a success, and passes the exchange's clock on."""
+    """Reads each response once: raises what is not a success, and passes on the exchange's clock and account type."""
 
-    def __init__(self, next_transport: Transport, *, clock: ServerClock) -> None:
+    def __init__(self, next_transport: Transport, *, clock: ServerClock, account: AccountTypeMemory) -> None:
         super().__init__(next_transport)
         self._clock = clock
+        self._account = account
 
     def flow(self, request: httpx.Request) -> Flow:
         """Return a success, or raise the exception that the response stands for."""
@@ -42,13 +45,16 @@ class ResponseMiddleware(Middleware):
         if isinstance(envelope, InvalidResponseError):
             raise envelope
         self._clock.observe(_milliseconds(envelope.get("requestTime")), context.attempt.signed_at)
-        error = parse_error(envelope, response.status_code)
+        operation = context.operation
+        api_version = DEFAULT_VERSION if operation is None else operation.api_version
+        error = parse_error(envelope, response.status_code, api_version)
+        self._account.observe(operation, None if error is None else error.code)
         if error is not None:
             if isinstance(error, ClockError) and error.request_time is None:
                 # An earlier response may have shown a wrong time, and this one shows none to correct it by.
                 self._clock.reset()
             raise error
-        context.attempt.rate_limited_rows = has_rate_limited_rows(envelope.get("data"))
+        context.attempt.rate_limited_rows = has_rate_limited_rows(envelope.get("data"), api_version)
         # A success with another status is still a success, and the generated parser reads successes with 200 only.
         response.status_code = HTTPStatus.OK
         return response
@@ -74,21 +80,30 @@ def parse_envelope(response: httpx.Response) -> dict[str, object] | InvalidRespo
     return dict(envelope)
 
 
-def has_rate_limited_rows(data: object) -> bool:
+def has_rate_limited_rows(data: object, api_version: str) -> bool:
     """Return whether the exchange refused single orders because there were too many requests."""
-    rows = data.get("failureList") if isinstance(data, dict) else None
+    rows = data.get("failureList", data.get("list")) if isinstance(data, dict) else data
     if not isinstance(rows, list):
         return False
-    return any(isinstance(row, dict) and row.get("errorCode") in RATE_LIMIT_CODES for row in rows)
+    codes = {_row_code(row) for row in rows}
+    return any(issubclass(error_class(code, api_version), RateLimitedError) for code in codes)
 
 
-def parse_error(envelope: dict[str, object], status: int) -> ApiError | None:
+def _row_code(row: object) -> str:
+    if not isinstance(row, dict):
+        return ""
+    code = row.get("errorCode", row.get("code"))
+    return code if isinstance(code, str) else ""
+
+
+def parse_error(envelope: dict[str, object], status: int, api_version: str) -> ApiError | None:
     """
     Return the exception that an envelope stands for.
 
     Args:
         envelope: The envelope, with its code.
         status: The HTTP status that came with it.
+        api_version: The version of the API, which determines what its code means.
 
     Returns:
         `None` for a success.
@@ -99,7 +114,7 @@ def parse_error(envelope: dict[str, object], status: int) -> ApiError | None:
         return None
     # Old responses have `message` instead of `msg`.
     message = envelope.get("msg") or envelope.get("message") or ""
-    return error_class(str(code))(
+    return error_class(str(code), api_version)(
         printable(code), printable(message), status, _milliseconds(envelope.get("requestTime"))
     )
 

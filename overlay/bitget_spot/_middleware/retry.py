@@ -19,7 +19,7 @@ import httpx
 from attrs import define
 
 from bitget_spot._concurrency import Effect, Waiter
-from bitget_spot._middleware.base import Flow, Middleware, Transport, operation_of
+from bitget_spot._middleware.base import Flow, Middleware, Transport
 from bitget_spot._middleware.context import RequestContext, context_of, may_have_been_executed
 from bitget_spot.errors import ApiError, ClockError, InvalidResponseError, RateLimitedError, SystemBusyError
 from bitget_spot_api.operations import ERROR_CODES
@@ -29,6 +29,8 @@ FIRST_PAUSE: Final = 0.1
 """Seconds: the longest pause before the first retry."""
 MAX_PAUSE: Final = 2.0
 """Seconds: no pause before a retry is longer."""
+AMBIGUOUS_CODES: Final = ERROR_CODES["gateway"]["ambiguous"]
+"""Codes that may be temporary or final."""
 NON_RETRYABLE_ERRORS: Final = (httpx.UnsupportedProtocol, httpx.LocalProtocolError, httpx.ProxyError)
 """Transport errors that a retry does not help against, because the request or the proxy settings are wrong."""
 
@@ -72,7 +74,7 @@ class RetryBudget:
             return self.clock_retries == 1
         if not repeat_safe or self.retries >= self.max_retries:
             return False
-        if isinstance(error, ApiError) and error.code in ERROR_CODES["ambiguous"]:
+        if isinstance(error, ApiError) and error.code in AMBIGUOUS_CODES:
             self.ambiguous_retries += 1
             return self.ambiguous_retries == 1
         return is_temporary(error)
@@ -112,9 +114,8 @@ class RetryMiddleware(Middleware):
 
     def flow(self, request: httpx.Request) -> Flow:
         """Send the request until it succeeds, the error is final, or the run ends."""
-        operation = operation_of(request)
-        repeat_safe = operation is not None and operation.repeat_safe
         context = context_of(request)
+        repeat_safe = context.operation is not None and context.operation.repeat_safe
         budget = RetryBudget(self._max_retries)
         while True:
             context.begin_attempt()

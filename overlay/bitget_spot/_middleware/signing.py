@@ -16,7 +16,7 @@ from urllib.parse import quote, urlencode
 
 import httpx
 
-from bitget_spot._middleware.base import Flow, Middleware, Transport, operation_of, read_body
+from bitget_spot._middleware.base import Flow, Middleware, Transport, read_body
 from bitget_spot._middleware.clock import ServerClock
 from bitget_spot._middleware.context import context_of
 from bitget_spot.credentials import Credentials
@@ -91,7 +91,7 @@ class SigningMiddleware(Middleware):
     def _signed(self, request: httpx.Request, body: bytes, now: float) -> httpx.Request:
         url, query = canonical_query(request.url)
         headers = {name: value for name, value in self._headers.items() if name not in request.headers}
-        operation = operation_of(request)
+        operation = context_of(request).operation
         if operation is None or operation.signed:
             timestamp = str(int((now + self._clock.offset) * 1000))
             path = url.raw_path.decode().partition("?")[0]

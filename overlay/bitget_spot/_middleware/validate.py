@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import httpx
 
-from bitget_spot._middleware.base import Flow, Middleware, operation_of, read_body
+from bitget_spot._middleware.base import Flow, Middleware, read_body
 from bitget_spot._middleware.context import attach_context
 from bitget_spot.errors import InvalidBatchError
 from bitget_spot.validation import validate_body
-from bitget_spot_api.operations import BATCH_CANCEL_ORDERS
 
 
 class ValidateMiddleware(Middleware):
@@ -16,11 +15,10 @@ class ValidateMiddleware(Middleware):
 
     def flow(self, request: httpx.Request) -> Flow:
         """Raise `InvalidBatchError` with every violation, or pass the request on."""
-        attach_context(request)
+        context = attach_context(request)
         body = yield from read_body(request)
-        if operation_of(request) is BATCH_CANCEL_ORDERS:
-            violations = validate_body(body)
-            if violations:
-                raise InvalidBatchError(violations)
+        violations = validate_body(context.operation, body)
+        if violations:
+            raise InvalidBatchError(violations)
         response: httpx.Response = yield request
         return response

@@ -1,0 +1,92 @@
+"""The orders that ended while the kill switch cancelled whole trading pairs, as the finished orders show them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
+
+import httpx
+from attrs import define, field
+
+from bitget_spot._bulk.accounts import Account, Call, ListedOrder, Page, Position
+from bitget_spot._bulk.jobs import Job
+from bitget_spot._bulk.recovery import EXPECTED_ERRORS
+from bitget_spot._bulk.symbol_cancels import SymbolCancel
+from bitget_spot._middleware.context import CancelScope, RequestContext
+from bitget_spot.errors import BitgetError
+
+MAX_PAGES: Final = 10
+"""Pages that are read for a trading pair."""
+log: Final = logging.getLogger("bitget_spot")
+
+
+@define(eq=False)
+class FinishedPageJob(Job):
+    """The request for one page of the finished orders of a pair, or of the category."""
+
+    account: Account
+    cancel: SymbolCancel
+    pages_before: int = 0
+    position: Position | None = None
+
+    def call(self) -> Call:
+        """Return the call."""
+        return self.account.list_orders("finished", "normal", self.cancel.symbol, self.position)
+
+
+@define
+class FinishedOrders:
+    """
+    Reads the newest finished orders of the pairs that were cancelled as a whole.
+
+    An order that was cancelled before any listing showed it is only known from here. If all orders of a pair had been
+    listed before, reading ends with the first page on which there is nothing new.
+
+    Attributes:
+        scope: The run.
+        account: The account.
+        cancels: The cancels of the pairs.
+        take: Called with each order; returns whether it is of interest.
+
+    """
+
+    scope: CancelScope
+    account: Account
+    cancels: Iterable[SymbolCancel]
+    take: Callable[[ListedOrder], bool]
+    _waiting: list[FinishedPageJob] = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._waiting = [
+            FinishedPageJob(self.account, cancel, context=RequestContext(self.scope)) for cancel in self.cancels
+        ]
+
+    def next_jobs(self) -> Iterator[FinishedPageJob]:
+        """Yield the pages to ask for now."""
+        while self._waiting and self.scope.remaining() > 0:
+            yield self._waiting.pop()
+
+    def record(self, job: Job) -> None:
+        """Take the orders of a page, and ask for the next one."""
+        if not isinstance(job, FinishedPageJob):
+            raise TypeError(f"{job} is not a page of finished orders")
+        page = self._read(job)
+        if page is None:
+            return
+        interesting = [order for order in page.orders if self.take(order)]
+        pages = job.pages_before + 1
+        if page.next_position is None or pages >= MAX_PAGES or (job.cancel.listed_before and not interesting):
+            return
+        context = RequestContext(self.scope)
+        self._waiting.append(FinishedPageJob(self.account, job.cancel, pages, page.next_position, context=context))
+
+    def _read(self, job: FinishedPageJob) -> Page | None:
+        try:
+            if isinstance(job.result, BaseException):
+                raise job.result
+            return self.account.read_page("normal", job.result, job.position)
+        except EXPECTED_ERRORS as error:
+            if isinstance(error, BitgetError | httpx.TransportError):
+                log.warning("cannot list the finished orders: %s", str(error) or type(error).__name__)
+            return None
