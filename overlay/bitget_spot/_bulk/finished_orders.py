@@ -18,7 +18,7 @@ from bitget_spot.errors import BitgetError
 
 MAX_PAGES: Final = 10
 """Pages that are read for a trading pair."""
-log: Final = logging.getLogger("bitget_spot")
+log: Final = logging.getLogger("bitget_spot.bulk")
 
 
 @define(eq=False)

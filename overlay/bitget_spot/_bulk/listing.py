@@ -29,7 +29,7 @@ SIDE_BY_SIDE: Final = 20
 FIRST_PAUSE: Final = 0.2
 MAX_PAUSE: Final = 2.0
 """Seconds before a page that could not be read is asked for again."""
-log: Final = logging.getLogger("bitget_spot")
+log: Final = logging.getLogger("bitget_spot.bulk")
 
 
 @define(eq=False)

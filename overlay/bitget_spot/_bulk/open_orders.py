@@ -42,7 +42,7 @@ LISTING_INTERVAL: Final = 0.2
 """Seconds between two listings if there is nothing to cancel."""
 MAX_LISTING_INTERVAL: Final = 2.0
 """Seconds after which the next listing begins although cancels are still under way."""
-log: Final = logging.getLogger("bitget_spot")
+log: Final = logging.getLogger("bitget_spot.bulk")
 
 
 @define(eq=False)

@@ -89,8 +89,10 @@ class RateLimitMiddleware(Middleware):
     def _send_with(self, permit: PermitRequest, request: httpx.Request) -> Flow:
         context = context_of(request)
         error: BaseException | None = None
+        asked_at = self._clock()
         try:
             yield from self._acquire(permit, context)
+            permit.waited = self._clock() - asked_at
             # A store that was slow may have taken longer than the run lasts.
             context.raise_if_stopped()
             context.attempt.usable_until = permit.usable_until
@@ -99,8 +101,12 @@ class RateLimitMiddleware(Middleware):
             error = caught
             raise
         finally:
+            if context.attempt.headers_sent_at is not None:
+                context.attempt.latency = self._clock() - context.attempt.headers_sent_at
             if permit.asked:
                 yield from self._release(permit, context.attempt, error)
+            if log.isEnabledFor(logging.DEBUG):
+                log_request(context, permit.waited, error)
             error = None  # its traceback refers to this frame: a reference cycle otherwise
         return response
 
@@ -135,7 +141,7 @@ class RateLimitMiddleware(Middleware):
     def _release(
         self, permit: PermitRequest, attempt: Attempt, error: BaseException | None
     ) -> Generator[Effect, None, None]:
-        release = permit_release(attempt, error, self._clock())
+        release = permit_release(attempt, error)
         steps = self._store.release(permit.budget, permit.name, permit.limit, release)
         if isinstance(error, GeneratorExit):
             # The event loop has ended, so nothing can be awaited: memory is released, a shared store has the lease.
@@ -145,15 +151,23 @@ class RateLimitMiddleware(Middleware):
         self._store.queue(permit.budget).notify_first()
 
 
-def permit_release(attempt: Attempt, error: BaseException | None, now: float) -> PermitRelease:
+def log_request(context: RequestContext, waited: float, error: BaseException | None) -> None:
+    """Log one attempt: operation, code, latency, and how long it waited for its permit."""
+    operation = "unknown operation" if context.operation is None else context.operation.operation_id
+    result = SUCCESS_CODE if error is None else getattr(error, "code", None) or type(error).__name__
+    latency = context.attempt.latency
+    duration = "" if latency is None else f" in {latency * 1000:.0f} ms"
+    log.debug("%s: %s%s, %.3f s for a permit", operation, result, duration, waited)
+
+
+def permit_release(attempt: Attempt, error: BaseException | None) -> PermitRelease:
     """Return what an attempt means for its permit: it ended in this error, or in a success."""
     if not attempt.has_left:
         return PermitRelease(RequestResult.NOT_SENT)
     if not is_counted(error):
         return PermitRelease(RequestResult.UNCERTAIN)
-    latency = None
-    if not attempt.opened_connection and attempt.headers_sent_at is not None:
-        latency = now - attempt.headers_sent_at
+    # A new connection takes longer, which says nothing about the way to the exchange.
+    latency = None if attempt.opened_connection else attempt.latency
     rate_limited = attempt.rate_limited_rows or is_rate_limited(error)
     return PermitRelease(RequestResult.COUNTED, latency, rate_limited)
 
