@@ -31,7 +31,7 @@ from schemathesis.core.failures import FailureGroup
 
 import generate
 from bitget_spot._middleware.signing import hmac_signature, prehash
-from bitget_spot.sandbox import Sandbox, exchange, handlers
+from bitget_spot.sandbox import Sandbox, exchange, handlers, order_book
 from bitget_spot.sandbox.envelope import MALFORMED, UNKNOWN_OPERATION, RefusedError
 from bitget_spot.sandbox.handlers import Account, PendingRequest
 from bitget_spot.validation import validate_batch
@@ -149,10 +149,12 @@ def strict_document() -> JsonObject:
 
     The document allows whatever the exchange has been seen to do: fields that are missing, null, new or of another type.
     The sandbox does none of this without a fault. What the document says only in words or in extensions becomes a part
-    of it: the header of every response, and that an orderId is a decimal number.
+    of it: the header of every response, that an orderId is a decimal number, and which trading pairs exist.
     """
     document = deepcopy(DOCUMENT)
-    document["components"]["parameters"]["IdLessThan"]["schema"]["pattern"] = "^[0-9]+$"
+    parameters = document["components"]["parameters"]
+    parameters["IdLessThan"]["schema"]["pattern"] = "^[0-9]+$"
+    parameters["Symbol"]["schema"]["enum"] = list(order_book._PAIRS)
     for item in document["paths"].values():
         (operation,) = item.values()
         responses = operation["responses"]
