@@ -14,6 +14,7 @@ from typing import Final, Self
 import httpx
 from attrs import define, evolve, field
 
+from bitget_spot import logs
 from bitget_spot._concurrency import running_loop
 from bitget_spot._middleware import build_chain
 from bitget_spot._middleware.account_type import ACCOUNT_TYPES, AccountType, AccountTypeMemory
@@ -110,6 +111,7 @@ def connect(
         ImportError: The proxy needs a package that is not installed.
 
     """
+    logs.configure_from_env()
     origin = _parse_origin(base_url)
     if account_type not in (None, *ACCOUNT_TYPES.values()):
         raise ValueError(f"account_type: {account_type!r} is not valid; use {' or '.join(ACCOUNT_TYPES.values())}")

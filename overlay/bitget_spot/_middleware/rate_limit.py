@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import time
 from collections.abc import Callable, Generator, Mapping
 from http import HTTPStatus
@@ -17,7 +18,7 @@ from bitget_spot._middleware.context import Attempt, PermitExpired, RequestConte
 from bitget_spot.errors import ApiError, InvalidResponseError, RateLimitedError
 from bitget_spot.rate_limit.policy import IN_FLIGHT_GRACE, PermitRelease, RequestResult
 from bitget_spot.rate_limit.store import Store
-from bitget_spot_api.operations import Operation, RateLimit
+from bitget_spot_api.operations import SUCCESS_CODE, Operation, RateLimit
 
 DEFAULT_ATTEMPT_TIME: Final = 60.0
 """Seconds that an attempt may take, for the lease, if there is no timeout."""
@@ -25,6 +26,7 @@ MAX_PERMIT_AGE: Final = 0.9
 """Seconds after which a permit is too old to send with: its lease must outlast the attempt, also in a process that was
 suspended meanwhile."""
 _permit_numbers = itertools.count()
+log: Final = logging.getLogger("bitget_spot.requests")
 
 
 @define
@@ -39,6 +41,7 @@ class PermitRequest:
         lease: Seconds after which the permit is available again if it is never released.
         asked: The store has been asked, so the permit must be released when the attempt is over.
         usable_until: When the permit is too old to send with.
+        waited: Seconds from asking until the permit was acquired.
 
     """
 
@@ -48,6 +51,7 @@ class PermitRequest:
     lease: float
     asked: bool = False
     usable_until: float | None = None
+    waited: float = 0.0
 
 
 class RateLimitMiddleware(Middleware):
