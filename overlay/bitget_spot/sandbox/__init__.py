@@ -63,7 +63,7 @@ On the command line a fault happens once: `drop-after`; three times: `drop-after
 from typing import TYPE_CHECKING, Any
 
 from bitget_spot.sandbox.faults import FAULT_NAMES
-from bitget_spot.sandbox.handlers import Arrival
+from bitget_spot.sandbox.request import Arrival
 from bitget_spot.sandbox.order_book import Order
 
 if TYPE_CHECKING:
