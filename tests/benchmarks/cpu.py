@@ -25,6 +25,7 @@ from bitget_spot._middleware.signing import hmac_signature, prehash
 from bitget_spot.rate_limit import MemoryStore
 from bitget_spot_api import Client
 from bitget_spot_api.api.trade import batch_cancel_orders
+from bitget_spot_api.operations import BATCH_CANCEL_ORDERS
 from bitget_spot_api.models import BatchCancelOrdersRequest
 
 ORDERS: Final = 50
@@ -135,7 +136,7 @@ def cpu_of_validation(content: bytes) -> float:
     """Return the CPU seconds of validating a body many times."""
     started_at = time.process_time()
     for _ in range(VALIDATIONS):
-        assert validation.validate_body(content) == ()
+        assert validation.validate_body(BATCH_CANCEL_ORDERS, content) == ()
     return time.process_time() - started_at
 
 

@@ -207,7 +207,7 @@ class BatchQueue:
             Batch(job.batch.account, part),
             retries or job.retries,
             job.split_budget,
-            context=RequestContext(self._account_scope),
+            context=RequestContext(self._account_scope, is_valid=True),
             delay=delay,
         )
 
@@ -262,7 +262,8 @@ class BatchQueue:
         return not any(job.recorded and job.batch.account is account for job in self.started)
 
     def _enqueue(self, batches: Iterable[Batch]) -> None:
-        self.waiting += [BatchJob(batch, context=RequestContext(self._account_scope)) for batch in batches]
+        for batch in batches:
+            self.waiting.append(BatchJob(batch, context=RequestContext(self._account_scope, is_valid=True)))
 
 
 def _keep_history(job: BatchJob, targets: Iterable[OrderTarget]) -> None:

@@ -61,12 +61,20 @@ def match_rows(targets: Iterable[OrderTarget], rows: Iterable[Row], context: Req
     matched: dict[OrderKey, Row] = {}
     unmatched: list[Mapping[str, Any]] = []
     for row in rows:
-        key = _match(keys, row.fields)
+        key = _match(keys, row)
         if key is None:
             unmatched.append(row.fields)
         elif key not in matched or (matched[key].error is None and row.error is not None):
             matched[key] = row
-    return MatchedBatch([_outcome_of_row(target, matched.get(target.key), context) for target in targets], unmatched)
+    attempts = context.attempts
+    outcomes = []
+    for target in targets:
+        matching = matched.get(target.key)
+        if matching is not None and matching.error is None:
+            outcomes.append(Outcome(target.order, Status.ACCEPTED, attempts=target.earlier_attempts + attempts))
+        else:
+            outcomes.append(_outcome_of_failed_row(target, matching, context))
+    return MatchedBatch(outcomes, unmatched)
 
 
 def match_error(targets: Iterable[OrderTarget], error: BaseException, context: RequestContext) -> MatchedBatch:
@@ -102,11 +110,9 @@ def _outcome_of_error(target: OrderTarget, error: BaseException, context: Reques
     return _outcome(target, status, context, message=message, error=error)
 
 
-def _outcome_of_row(target: OrderTarget, row: Row | None, context: RequestContext) -> Outcome:
-    if row is None:
+def _outcome_of_failed_row(target: OrderTarget, row: Row | None, context: RequestContext) -> Outcome:
+    if row is None or row.error is None:
         return _outcome(target, Status.UNKNOWN, context, message=UNMENTIONED)
-    if row.error is None:
-        return _outcome(target, Status.ACCEPTED, context)
     if is_temporary(row.error):
         return _outcome_of_code(target, Status.UNKNOWN, row.error, context)
     return _failure(target, row.error, context)
@@ -147,16 +153,16 @@ def _keys_by_id(targets: list[OrderTarget]) -> dict[OrderKey, OrderKey]:
     """Return the key of an order by each id that a row may have for it."""
     keys = {target.key: target.key for target in targets}
     # Labels may repeat, and then they identify nothing.
-    labels = Counter(target.client_oid for target in targets)
+    labels = Counter(target.client_oid for target in targets if target.client_oid)
     for target in targets:
-        if target.client_oid and labels[target.client_oid] == 1:
+        if labels and target.client_oid and labels[target.client_oid] == 1:
             keys[LABEL, target.client_oid] = target.key
     return keys
 
 
-def _match(keys: Mapping[OrderKey, OrderKey], row: Mapping[str, Any]) -> OrderKey | None:
-    order_id = _id_text(row.get("orderId"))
-    client_oid = _id_text(row.get("clientOid"))
+def _match(keys: Mapping[OrderKey, OrderKey], row: Row) -> OrderKey | None:
+    order_id = _id_text(row.order_id)
+    client_oid = _id_text(row.client_oid)
     if order_id and ("orderId", order_id) in keys:
         return keys["orderId", order_id]
     if client_oid and ("clientOid", client_oid) in keys:

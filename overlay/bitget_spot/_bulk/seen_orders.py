@@ -67,14 +67,14 @@ class SeenOrders:
             now: The time.
 
         """
-        row_by_id = {optional_text(row.fields.get("orderId")) or "": row for row in rows}
+        row_by_id = {optional_text(row.order_id) or "": row for row in rows}
         row_by_id.pop("", None)
         open_orders = {open_order.order.order_id: open_order for open_order in covered if open_order.pending is None}
         for order_id, row in row_by_id.items():
             if row.error is None and order_id not in self.orders:
                 open_orders[order_id] = self.see(ListedOrder(order_id, symbol=cancel.symbol))
         targets = [open_order.begin_cancel() for open_order in open_orders.values()]
-        relevant = [row_by_id.get(order_id) or Row({"orderId": order_id}) for order_id in open_orders]
+        relevant = [row_by_id.get(order_id) or Row(order_id) for order_id in open_orders]
         for target, outcome in zip(targets, match_rows(targets, relevant, RequestContext()).outcomes, strict=True):
             target.outcome = evolve(outcome, attempts=cancel.attempts)
         return self.record(targets, now)

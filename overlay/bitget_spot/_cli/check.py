@@ -1,4 +1,4 @@
-"""Checks key, passphrase, clock, account and environment with two read-only requests."""
+"""Checks key, passphrase, clock, account and environment with two or three read-only requests."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from attrs import evolve, frozen
 
 from bitget_spot import server_time
 from bitget_spot._cli.advice import NETWORK_ERROR, USE_NTP, Exit, describe, exit_status_of_error
+from bitget_spot.client import SpotClient
 from bitget_spot.errors import (
     ApiError,
     AuthenticationError,
@@ -19,26 +20,29 @@ from bitget_spot.errors import (
     WrongEnvironmentError,
 )
 from bitget_spot.server_time import ClockReading
-from bitget_spot_api import Client
 from bitget_spot_api.api.trade import get_unfilled_orders
+from bitget_spot_api.api.unified import get_unified_unfilled_orders
 from bitget_spot_api.operations import TIMESTAMP_WINDOW_SECONDS
 
 OK: Final = "ok"
 WRONG: Final = "wrong"
 NOT_CHECKED: Final = "not checked"
 
+ACCOUNT: Final = "account"
 DETAILS: Final = {
     "key": "the exchange knows it",
     "passphrase": "it matches the key",
     "secret": "its signature is accepted",
     "address": "the key may be used from this IP address",
-    "account": "a classic account, as this API requires",
     "environment": "the key matches it",
     "reading": "the key can read orders",
 }
 """What a successful signed request shows."""
 TRADING: Final = "only an actual cancel shows whether the key can trade"
-CHECKS: Final = ("exchange", "clock", *DETAILS, "trading")
+CHECKS: Final = (
+    *("exchange", "clock", "key", "passphrase", "secret", "address"),
+    *(ACCOUNT, "environment", "reading", "trading"),
+)
 CHECK_BY_CODE: Final[Mapping[str, str]] = {
     "40002": "secret",
     "40003": "secret",
@@ -69,9 +73,19 @@ class CheckResult:
     detail: str
 
 
-def check_all(client: Client, account: str) -> tuple[list[CheckResult], Exit]:
+def _list_one_order(client: SpotClient) -> None:
+    """List an order of an account of either type."""
+    try:
+        get_unfilled_orders.sync(client=client, limit=1)
+    except WrongEnvironmentError:
+        if client.account_type != "unified":
+            raise
+        get_unified_unfilled_orders.sync(client=client, limit=1)
+
+
+def check_all(client: SpotClient, account: str) -> tuple[list[CheckResult], Exit]:
     """
-    Request the exchange's clock and one open order.
+    Request the exchange's clock and one open order, of a unified account if the first request shows that it is one.
 
     Args:
         client: A client of the account.
@@ -88,7 +102,7 @@ def check_all(client: Client, account: str) -> tuple[list[CheckResult], Exit]:
         milliseconds = reading.round_trip * 1000
         results["exchange"] = CheckResult("exchange", OK, f"{account} responds in {milliseconds:.0f} ms")
         results["clock"] = check_clock(reading)
-        get_unfilled_orders.sync(client=client, limit=1)
+        _list_one_order(client)
     except (BitgetError, httpx.TransportError) as error:
         status = exit_status_of_error(error)
         result = _failed_check(error, status)
@@ -97,6 +111,7 @@ def check_all(client: Client, account: str) -> tuple[list[CheckResult], Exit]:
         results[result.name] = result
     else:
         results |= {name: CheckResult(name, OK, detail) for name, detail in DETAILS.items()}
+        results[ACCOUNT] = CheckResult(ACCOUNT, OK, f"a {client.account_type} account")
         status = Exit.OK if results["clock"].state == OK else Exit.INCOMPLETE
     return list(results.values()), status
 

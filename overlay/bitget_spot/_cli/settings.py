@@ -11,10 +11,9 @@ from bitget_spot._bulk.accounts import account_of, checked_category
 from bitget_spot._bulk.order_filter import OrderFilter
 from bitget_spot._cli.orders import BadInputError
 from bitget_spot._middleware.account_type import AccountType
-from bitget_spot.client import DEFAULT_MAX_RETRIES, connect, demo_from_env
+from bitget_spot.client import DEFAULT_MAX_RETRIES, SpotClient, connect, demo_from_env
 from bitget_spot.credentials import Credentials
 from bitget_spot.rate_limit import RedisStore, SQLiteStore
-from bitget_spot_api import Client
 
 
 @contextmanager
@@ -62,7 +61,7 @@ class ClientSettings:
     max_retries: int = DEFAULT_MAX_RETRIES
 
     @contextmanager
-    def client(self) -> Iterator[Client]:
+    def client(self) -> Iterator[SpotClient]:
         """
         Return a client of the environment's account, which is closed in the end.
 

@@ -11,6 +11,7 @@ from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from bitget_spot._concurrency.effect import Effect
+from bitget_spot._concurrency.threads import pool
 
 if TYPE_CHECKING:
     import asyncio
@@ -94,14 +95,13 @@ class ThreadWorkers(Workers):
         self._keys.discard(key)
 
     def close(self) -> None:
-        """Let the threads end when their effects are finished."""
+        """Let go of the threads when their effects are finished."""
         for _ in range(self._threads):
             self._inbox.put(None)
 
     def _start_thread(self) -> None:
-        thread = threading.Thread(target=self._work, name="bitget-spot-worker", daemon=True)
         with contextlib.suppress(RuntimeError):  # no thread can be started any more
-            thread.start()
+            pool.run(self._work)
             self._threads += 1
 
     def _work(self) -> None:

@@ -1,9 +1,10 @@
 """
 The base class of the middlewares.
 
-A middleware is an httpx transport around the next one. Its rule is a generator, `flow`, like `httpx.Auth.auth_flow`: it
-yields the request to send and is resumed with the response, or with the exception, at that place. What it returns is the
-response. Where it has to wait or to read it yields an `Effect`. So no rule is written twice for threads and tasks.
+A middleware is an httpx transport around the next one. Its rule is a generator, `flow`, like `httpx.Auth.auth_flow`. It
+passes the request on with `yield from self.pass_on(request)`, which has the response as its value, or raises the exception.
+What it returns is the response. Where it has to wait or to read it yields an `Effect`. So no rule is written twice for
+threads and tasks, and the generators of a whole chain run as one.
 """
 
 from __future__ import annotations
@@ -32,13 +33,26 @@ class Middleware(Transport):
         """Apply the rule to one request."""
         raise NotImplementedError
 
+    def pass_on(self, request: httpx.Request) -> Flow:
+        """Send the request through the next transport."""
+        if isinstance(self.next_transport, Middleware):
+            return (yield from self.next_transport.flow(request))
+        response: httpx.Response = yield request
+        return response
+
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Run the flow in this thread."""
-        return run_sync(self.flow(request), self.next_transport.handle_request)
+        return run_sync(self.flow(request), self._innermost().handle_request)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Run the flow in this task."""
-        return await run_async(self.flow(request), self.next_transport.handle_async_request)
+        return await run_async(self.flow(request), self._innermost().handle_async_request)
+
+    def _innermost(self) -> Transport:
+        transport = self.next_transport
+        while isinstance(transport, Middleware):
+            transport = transport.next_transport
+        return transport
 
     def close(self) -> None:
         """Close the connections of the threads."""

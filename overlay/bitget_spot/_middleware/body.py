@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from typing import Final
+from typing import Any, Final
 
 import httpx
 
@@ -13,6 +13,20 @@ MAX_BODY_SIZE: Final = 8 * 1024 * 1024
 """Bytes of a body, also after decompression; a page of a hundred orders has about sixty thousand."""
 WINDOW_BITS: Final = {"gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
 """The supported content encodings. Requests ask for none, but a proxy may compress all the same."""
+
+
+class ReadResponse(httpx.Response):
+    """A response whose body has been read; its JSON is parsed once, by whoever asks for it first."""
+
+    _parsed: Any = None
+
+    def json(self, **options: Any) -> Any:  # noqa: ANN401 - as httpx's
+        """Return the body as JSON data, always the same object."""
+        if options:
+            return super().json(**options)
+        if self._parsed is None:
+            self._parsed = super().json()
+        return self._parsed
 
 
 class BodyReader:
@@ -44,16 +58,21 @@ class BodyReader:
             InvalidResponseError: The body cannot be decompressed, or is too large then.
 
         """
-        headers = [(name, value) for name, value in self._response.headers.raw if name.lower() != b"content-encoding"]
-        return httpx.Response(
+        headers = self._response.headers
+        body = b"".join(self._chunks)
+        if "content-encoding" in headers:
+            body = self._decoded(body, headers["content-encoding"].strip().lower())
+            headers = httpx.Headers([pair for pair in headers.multi_items() if pair[0] != "content-encoding"])
+        response = ReadResponse(
             self._response.status_code,
             headers=headers,
-            content=self._decoded(b"".join(self._chunks)),
+            stream=httpx.ByteStream(body),
             extensions=self._response.extensions,
         )
+        response.read()
+        return response
 
-    def _decoded(self, body: bytes) -> bytes:
-        encoding = self._response.headers.get("content-encoding", "identity").strip().lower()
+    def _decoded(self, body: bytes, encoding: str) -> bytes:
         if encoding == "identity":
             return body
         if encoding not in WINDOW_BITS:

@@ -182,6 +182,7 @@ class RequestContext:
     Attributes:
         scope: The run that the call belongs to.
         operation: What is called; `None` if the document does not describe it.
+        is_valid: The body need not be checked: a bulk run has built it from orders that it had checked.
         attempt: The current attempt.
         maybe_executed: An attempt may have been executed although its response did not say so.
         stopped: The end of the run kept another attempt from being made.
@@ -191,6 +192,7 @@ class RequestContext:
 
     scope: CancelScope = NO_DEADLINE
     operation: Operation | None = None
+    is_valid: bool = False
     attempt: Attempt = Factory(Attempt)
     maybe_executed: bool = False
     stopped: bool = False

@@ -76,8 +76,7 @@ class RateLimitMiddleware(Middleware):
         """Send the request with a permit."""
         operation = context_of(request).operation
         if operation is None:
-            unlimited: httpx.Response = yield request
-            return unlimited
+            return (yield from self.pass_on(request))
         budget = self._budget(operation)
         limit = self._limits[operation.operation_id]
         while True:
@@ -95,7 +94,7 @@ class RateLimitMiddleware(Middleware):
             # A store that was slow may have taken longer than the run lasts.
             context.raise_if_stopped()
             context.attempt.usable_until = permit.usable_until
-            response: httpx.Response = yield request
+            response = yield from self.pass_on(request)
         except BaseException as caught:
             error = caught
             raise

@@ -39,7 +39,7 @@ class ResponseMiddleware(Middleware):
     def flow(self, request: httpx.Request) -> Flow:
         """Return a success, or raise the exception that the response stands for."""
         context = context_of(request)
-        response: httpx.Response = yield request
+        response = yield from self.pass_on(request)
         context.remaining_calls = response.headers.get(REMAINING_CALLS_HEADER, context.remaining_calls)
         envelope = parse_envelope(response)
         if isinstance(envelope, InvalidResponseError):
@@ -69,7 +69,7 @@ def parse_envelope(response: httpx.Response) -> dict[str, object] | InvalidRespo
 
     """
     try:
-        envelope = json.loads(response.content)
+        envelope: dict[str, object] = response.json()
     except (ValueError, RecursionError):
         content_type = response.headers.get("content-type", "no content type")
         problem = f"not JSON ({content_type})" if response.content.strip() else "an empty body"
@@ -77,7 +77,7 @@ def parse_envelope(response: httpx.Response) -> dict[str, object] | InvalidRespo
     code = envelope.get("code") if isinstance(envelope, dict) else None
     if not isinstance(code, str | int) or isinstance(code, bool):
         return invalid_response(response, "JSON without a code")
-    return dict(envelope)
+    return envelope
 
 
 def has_rate_limited_rows(data: object, api_version: str) -> bool:

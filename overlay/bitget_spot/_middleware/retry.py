@@ -120,7 +120,7 @@ class RetryMiddleware(Middleware):
         while True:
             context.begin_attempt()
             try:
-                response: httpx.Response = yield request
+                response = yield from self.pass_on(request)
             except Exception as error:
                 if may_have_been_executed(context.attempt, error):
                     context.maybe_executed = True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Final, cast
 
@@ -15,7 +15,7 @@ from bitget_spot._middleware.base import Transport
 from bitget_spot._middleware.body import BodyReader
 from bitget_spot._middleware.connections import CurrentTransport, PooledTransport, socket_options
 from bitget_spot._middleware.context import NOT_SENT_ERRORS, Attempt, PermitExpired, context_of
-from bitget_spot._middleware.sync_deadline import attempt_deadline, limit_socket_calls
+from bitget_spot._middleware.network import socket_use, watch_sockets
 
 CONNECTION_LIMITS: Final = httpx.Limits(max_connections=200, max_keepalive_connections=100, keepalive_expiry=240)
 """
@@ -55,7 +55,7 @@ class SendTransport(Transport, ForkAware):
         self._custom_transport = transport
         self._clock = clock
         self._for_threads = CurrentTransport(self._open_sync)
-        self._for_loops = PerLoop(lambda: _AsyncTransports(lambda: httpx.AsyncHTTPTransport(**self._settings)))
+        self._for_loops = PerLoop(lambda: _AsyncTransports(self._open_async))
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send from this thread."""
@@ -110,28 +110,17 @@ class SendTransport(Transport, ForkAware):
         self._for_threads = CurrentTransport(self._open_sync)
 
     def _open_sync(self) -> httpx.HTTPTransport:
-        return limit_socket_calls(httpx.HTTPTransport(**self._settings))
+        return watch_sockets(httpx.HTTPTransport(**self._settings))
+
+    def _open_async(self) -> httpx.AsyncHTTPTransport:
+        return watch_sockets(httpx.AsyncHTTPTransport(**self._settings))
 
     def _send_sync(self, request: httpx.Request, transport: httpx.BaseTransport) -> httpx.Response:
         attempt = self._begin(request)
-        callers_trace = request.extensions.get("trace")
-
-        def trace(event: str, info: Mapping[str, Any]) -> None:
-            self._record(attempt, event)
-            if callers_trace is not None:
-                callers_trace(event, info)
-
-        request.extensions["trace"] = trace
         started_at = self._clock()
         try:
-            with attempt_deadline(self._timeout):
-                response = transport.handle_request(request)
-                body = BodyReader(response)
-                try:
-                    for chunk in cast("httpx.SyncByteStream", response.stream):
-                        body.feed(chunk)
-                finally:
-                    response.close()
+            with socket_use(attempt, self._clock, self._timeout):
+                body = _read(transport.handle_request(request))
         except NOT_SENT_ERRORS:
             attempt.failed_before_sending = True
             raise
@@ -141,24 +130,11 @@ class SendTransport(Transport, ForkAware):
         import asyncio  # noqa: PLC0415 - sync programs do not need it
 
         attempt = self._begin(request)
-        callers_trace = request.extensions.get("trace")
-
-        async def trace(event: str, info: Mapping[str, Any]) -> None:
-            self._record(attempt, event)
-            if callers_trace is not None:
-                await callers_trace(event, info)
-
-        request.extensions["trace"] = trace
         started_at = self._clock()
         try:
             async with asyncio.timeout(self._timeout):
-                response = await transport.handle_async_request(request)
-                body = BodyReader(response)
-                try:
-                    async for chunk in cast("httpx.AsyncByteStream", response.stream):
-                        body.feed(chunk)
-                finally:
-                    await response.aclose()
+                with socket_use(attempt, self._clock):
+                    body = await _read_async(await transport.handle_async_request(request))
         except TimeoutError:
             raise self._total_timeout(attempt) from None
         except NOT_SENT_ERRORS:
@@ -178,16 +154,9 @@ class SendTransport(Transport, ForkAware):
         if attempt.usable_until is not None and self._clock() > attempt.usable_until:
             raise PermitExpired
         attempt.reached_transport = True
-        # A transport that the caller gave may not support httpcore's `trace` extension.
+        # The sockets of a transport that the caller gave are not watched.
         attempt.reports_timing = self._custom_transport is None
         return attempt
-
-    def _record(self, attempt: Attempt, event: str) -> None:
-        """Record one event of httpcore's `trace` extension."""
-        if event.startswith("connection."):
-            attempt.opened_connection = True
-        elif event.endswith(".send_request_headers.started"):
-            attempt.headers_sent_at = self._clock()
 
     def _total_timeout(self, attempt: Attempt) -> httpx.TimeoutException:
         message = f"no complete response within {self._timeout} s"
@@ -200,6 +169,26 @@ class SendTransport(Transport, ForkAware):
         response = body.response()
         response.elapsed = timedelta(seconds=self._clock() - started_at)
         return response
+
+
+def _read(response: httpx.Response) -> BodyReader:
+    body = BodyReader(response)
+    try:
+        for chunk in cast("httpx.SyncByteStream", response.stream):
+            body.feed(chunk)
+    finally:
+        response.close()
+    return body
+
+
+async def _read_async(response: httpx.Response) -> BodyReader:
+    body = BodyReader(response)
+    try:
+        async for chunk in cast("httpx.AsyncByteStream", response.stream):
+            body.feed(chunk)
+    finally:
+        await response.aclose()
+    return body
 
 
 class _AsyncTransports(CurrentTransport[httpx.AsyncHTTPTransport]):

@@ -85,7 +85,7 @@ class SigningMiddleware(Middleware):
         now = self._clock.local_time()
         context_of(request).attempt.signed_at = now
         with WithoutSignedFrames():
-            response: httpx.Response = yield self._signed(request, body, now)
+            response = yield from self.pass_on(self._signed(request, body, now))
         return response
 
     def _signed(self, request: httpx.Request, body: bytes, now: float) -> httpx.Request:

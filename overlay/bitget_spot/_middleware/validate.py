@@ -17,8 +17,7 @@ class ValidateMiddleware(Middleware):
         """Raise `InvalidBatchError` with every violation, or pass the request on."""
         context = attach_context(request)
         body = yield from read_body(request)
-        violations = validate_body(context.operation, body)
+        violations = () if context.is_valid else validate_body(context.operation, body)
         if violations:
             raise InvalidBatchError(violations)
-        response: httpx.Response = yield request
-        return response
+        return (yield from self.pass_on(request))

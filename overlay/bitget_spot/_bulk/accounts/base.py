@@ -11,16 +11,16 @@ import re
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from types import MappingProxyType, ModuleType
-from typing import Any, Final, Literal, Protocol, TypeAlias
+from typing import Any, Final, Literal, Protocol, Self, TypeAlias
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 
 from bitget_spot._bulk.orders import OrderKey, OrderTarget
 from bitget_spot._bulk.report import Confirmed, Kind
 from bitget_spot._middleware.account_type import AccountType
 from bitget_spot._middleware.responses import printable
 from bitget_spot.errors import ApiError, InvalidResponseError, error_class
-from bitget_spot_api.models import Category
+from bitget_spot_api.models import AcceptedOrder, Category, FailedOrder, UnifiedCancelRow
 from bitget_spot_api.operations import Operation
 from bitget_spot_api.types import UNSET, Unset
 
@@ -28,6 +28,8 @@ Stage: TypeAlias = Literal["open", "finished"]
 """Which of an account's two listings."""
 Position: TypeAlias = Hashable
 """Where a page of a listing begins; only the account knows what it means."""
+ROW_MODELS: Final = (AcceptedOrder, FailedOrder, UnifiedCancelRow)
+"""The generated models of rows about a cancel."""
 OPEN_STATUSES: Final = ("live", "new", "init", "partially_filled")
 CANCELLED_STATUSES: Final = ("cancelled", "canceled")
 
@@ -40,19 +42,42 @@ class Call:
     arguments: Mapping[str, Any] = MappingProxyType({})
 
 
-@frozen
+@define
 class Row:
     """
     What a response says about the cancel of one order.
 
     Attributes:
-        fields: The row, by the vendor's names.
+        order_id: The exchange's id, as it is in the row.
+        client_oid: The client's id, as it is in the row.
         error: Why the exchange refused the cancel; `None` if it has received it.
+        source: The row: a model of the generated package, or whatever the exchange sent instead.
 
     """
 
-    fields: Mapping[str, Any]
+    order_id: object
+    client_oid: object = None
     error: ApiError | None = None
+    source: object = None
+
+    @classmethod
+    def of(cls, source: object, error: ApiError | None = None) -> Self:
+        """Return a row with the ids of its source."""
+        if isinstance(source, ROW_MODELS):
+            return cls(source.order_id, source.client_oid, error, source)
+        fields = _mapping(source)
+        return cls(fields.get("orderId"), fields.get("clientOid"), error, source)
+
+    @property
+    def fields(self) -> Mapping[str, Any]:
+        """The row by the vendor's names."""
+        return _mapping(self.source)
+
+
+def _mapping(row: object) -> Mapping[str, Any]:
+    if isinstance(row, ROW_MODELS):
+        return row.to_dict()
+    return row if isinstance(row, Mapping) else {"row": row}
 
 
 @frozen

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from http import HTTPStatus
-from typing import Any, Final, cast
+from typing import Final, cast
 
 from attrs import frozen
 
@@ -51,7 +51,6 @@ from bitget_spot_api.models import (
     CancelPlanOrderResponse,
     CancelSymbolOrdersRequest,
     Category,
-    FailedOrder,
     Order,
     OrderRef,
     OrdersResponse,
@@ -116,11 +115,11 @@ class ClassicAccount:
         # The generated parser returns a list as it is if one of its rows is malformed.
         if isinstance(result.success_list, list):
             for accepted in result.success_list:
-                yield Row(_as_mapping(accepted))
+                yield Row.of(accepted)
         if isinstance(result.failure_list, list):
             for failed in result.failure_list:
-                fields = _as_mapping(failed)
-                yield Row(fields, row_error(fields.get("errorCode"), fields.get("errorMsg"), VERSION))
+                fields = Row.of(failed).fields
+                yield Row.of(failed, row_error(fields.get("errorCode"), fields.get("errorMsg"), VERSION))
 
     def cancel_one(self, order: ListedOrder) -> Call:
         """Return the call that cancels a TP/SL order or a trigger order."""
@@ -131,13 +130,12 @@ class ClassicAccount:
     def cancel_one_row(self, order: ListedOrder, response: object) -> Row | None:
         """Return what the response to that call says; `None` if it says nothing about the order."""
         data = response.data if isinstance(response, CancelOrderResponse | CancelPlanOrderResponse) else None
-        fields = {"orderId": order.order_id}
         if isinstance(data, AcceptedOrder) and optional_text(data.order_id) == order.order_id:
-            return Row(fields)
+            return Row(order.order_id)
         if isinstance(data, PlanOrderResult) and data.result == "success":
-            return Row(fields)
+            return Row(order.order_id)
         if isinstance(data, PlanOrderResult) and data.result == "failure":
-            return Row(fields, ApiError("", "result: failure", HTTPStatus.OK))
+            return Row(order.order_id, error=ApiError("", "result: failure", HTTPStatus.OK))
         return None
 
     def filters_by_symbol(self, kind: Kind) -> bool:  # noqa: ARG002 - as in `Account`
@@ -201,12 +199,6 @@ def batch_request(targets: Sequence[OrderTarget]) -> BatchCancelOrdersRequest:
             for target in targets
         ],
     )
-
-
-def _as_mapping(row: object) -> Mapping[str, Any]:
-    if isinstance(row, AcceptedOrder | FailedOrder):
-        return row.to_dict()
-    return row if isinstance(row, Mapping) else {"row": row}
 
 
 def _rows(response: object) -> list[Order]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from http import HTTPStatus
 from typing import Any, Final, cast
 
@@ -131,7 +131,7 @@ class UnifiedAccount:
         rows = data.list_ if isinstance(data, UnifiedCancelList) else data
         if isinstance(rows, list):
             for row in rows:
-                yield _cancel_row(_as_mapping(row))
+                yield _cancel_row(row)
 
     def cancel_one(self, order: ListedOrder) -> Call:
         """Return the call that cancels a strategy order."""
@@ -140,7 +140,7 @@ class UnifiedAccount:
 
     def cancel_one_row(self, order: ListedOrder, response: object) -> Row | None:
         """Return what the response to that call says; `None` if it says nothing about the order."""
-        return Row({"orderId": order.order_id}) if isinstance(response, EmptyResponse) else None
+        return Row(order.order_id) if isinstance(response, EmptyResponse) else None
 
     def filters_by_symbol(self, kind: Kind) -> bool:
         """Return whether a listing can be limited to a trading pair; that of strategy orders cannot."""
@@ -221,18 +221,14 @@ def batch_request(category: Category, targets: Sequence[OrderTarget]) -> list[Un
     ]
 
 
-def _as_mapping(row: object) -> Mapping[str, Any]:
-    if isinstance(row, UnifiedCancelRow):
-        return row.to_dict()
-    return row if isinstance(row, Mapping) else {"row": row}
-
-
-def _cancel_row(fields: Mapping[str, Any]) -> Row:
-    if optional_text(fields.get("code")) in ROW_SUCCESS_CODES:
-        return Row(fields)
-    error = row_error(fields["code"], fields.get("msg"), VERSION)
+def _cancel_row(source: object) -> Row:
+    row = Row.of(source)
+    code = source.code if isinstance(source, UnifiedCancelRow) else row.fields.get("code")
+    if optional_text(code) in ROW_SUCCESS_CODES:
+        return row
+    error = row_error(code, row.fields.get("msg"), VERSION)
     # The exchange has the cancel of an earlier request.
-    return Row(fields) if isinstance(error, CancelInProgressError) else Row(fields, error)
+    return row if isinstance(error, CancelInProgressError) else Row.of(source, error)
 
 
 def _rows(response: object) -> tuple[list[Any], str | None]:
