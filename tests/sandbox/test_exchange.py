@@ -12,9 +12,9 @@ from typing import Any, TypeAlias
 
 import pytest
 
+from bitget_spot.sandbox.accounts import Account, verify_hmac
 from bitget_spot.sandbox.envelope import ExchangeResponse
-from bitget_spot.sandbox.exchange import Exchange, verify_hmac
-from bitget_spot.sandbox.handlers import Account
+from bitget_spot.sandbox.exchange import Exchange
 from bitget_spot_api.operations import BATCH_CANCEL_ORDERS
 
 START = 1659076670.0

@@ -63,8 +63,8 @@ On the command line a fault happens once: `drop-after`; three times: `drop-after
 from typing import TYPE_CHECKING, Any
 
 from bitget_spot.sandbox.faults import FAULT_NAMES
-from bitget_spot.sandbox.request import Arrival
 from bitget_spot.sandbox.order_book import Order
+from bitget_spot.sandbox.request import Arrival
 
 if TYPE_CHECKING:
     from bitget_spot.sandbox.server import Sandbox

@@ -21,6 +21,7 @@ from functools import partial
 from itertools import cycle
 from random import Random
 from typing import Any, Final, get_args
+from urllib.parse import parse_qsl
 
 from attrs import define, evolve, field, validators
 
@@ -174,15 +175,15 @@ class Exchange:
         """
         Let an open TP/SL, strategy or trigger order fire, which ends it; return it.
 
-        A trigger order places a normal order with another id, its `placed_order_id`.
+        It places a normal order with another id, its `placed_order_id`.
 
         Args:
             order_id: Its id.
-            fails: Whether the trigger order cannot be executed, and places no order.
+            fails: Whether the order, which must be a trigger order, cannot be executed and places no order.
 
         Raises:
             KeyError: There is no such order.
-            ValueError: The order is not open, or a normal one; or it should fail and is not a trigger order.
+            ValueError: The order is not open, or is a normal one; or it is to fail and is not a trigger order.
 
         """
         return self.book.trigger(order_id, fails=fails)

@@ -257,28 +257,28 @@ def _order_item(fields: dict[str, Any], mode: str | None, symbol: str | None) ->
     return item
 
 
-_HANDLERS: Final[Mapping[Operation, Handler]] = {
-    operations.GET_SERVER_TIME: public_time,
-    operations.BATCH_CANCEL_ORDERS: batch_cancel,
-    operations.CANCEL_ORDER: cancel_order,
-    operations.CANCEL_SYMBOL_ORDERS: cancel_symbol_orders,
-    operations.GET_ORDER_INFO: order_info,
-    operations.GET_UNFILLED_ORDERS: unfilled_orders,
-    operations.GET_HISTORY_ORDERS: history_orders,
-    operations.GET_CURRENT_PLAN_ORDERS: plan_handlers.current_plan_orders,
-    operations.GET_HISTORY_PLAN_ORDERS: plan_handlers.history_plan_orders,
-    operations.CANCEL_PLAN_ORDER: plan_handlers.cancel_plan_order,
-    operations.BATCH_CANCEL_PLAN_ORDERS: plan_handlers.batch_cancel_plan_orders,
-    operations.BATCH_CANCEL_UNIFIED_ORDERS: unified_cancels.cancel_batch,
-    operations.CANCEL_UNIFIED_SYMBOL_ORDERS: unified_cancels.cancel_symbol_orders,
-    operations.GET_UNIFIED_ORDER_INFO: unified_listings.order_info,
-    operations.GET_UNIFIED_UNFILLED_ORDERS: unified_listings.unfilled_orders,
-    operations.GET_UNIFIED_HISTORY_ORDERS: unified_listings.history_orders,
-    operations.GET_UNIFIED_UNFILLED_STRATEGY_ORDERS: strategy_handlers.unfilled_strategy_orders,
-    operations.CANCEL_UNIFIED_STRATEGY_ORDER: strategy_handlers.cancel_strategy_order,
-    operations.GET_UNIFIED_HISTORY_STRATEGY_ORDERS: strategy_handlers.history_strategy_orders,
-}
+_HANDLERS: Final[tuple[tuple[Operation, Handler], ...]] = (
+    (operations.GET_SERVER_TIME, public_time),
+    (operations.BATCH_CANCEL_ORDERS, batch_cancel),
+    (operations.CANCEL_ORDER, cancel_order),
+    (operations.CANCEL_SYMBOL_ORDERS, cancel_symbol_orders),
+    (operations.GET_ORDER_INFO, order_info),
+    (operations.GET_UNFILLED_ORDERS, unfilled_orders),
+    (operations.GET_HISTORY_ORDERS, history_orders),
+    (operations.GET_CURRENT_PLAN_ORDERS, plan_handlers.current_plan_orders),
+    (operations.GET_HISTORY_PLAN_ORDERS, plan_handlers.history_plan_orders),
+    (operations.CANCEL_PLAN_ORDER, plan_handlers.cancel_plan_order),
+    (operations.BATCH_CANCEL_PLAN_ORDERS, plan_handlers.batch_cancel_plan_orders),
+    (operations.BATCH_CANCEL_UNIFIED_ORDERS, unified_cancels.cancel_batch),
+    (operations.CANCEL_UNIFIED_SYMBOL_ORDERS, unified_cancels.cancel_symbol_orders),
+    (operations.GET_UNIFIED_ORDER_INFO, unified_listings.order_info),
+    (operations.GET_UNIFIED_UNFILLED_ORDERS, unified_listings.unfilled_orders),
+    (operations.GET_UNIFIED_HISTORY_ORDERS, unified_listings.history_orders),
+    (operations.GET_UNIFIED_UNFILLED_STRATEGY_ORDERS, strategy_handlers.unfilled_strategy_orders),
+    (operations.CANCEL_UNIFIED_STRATEGY_ORDER, strategy_handlers.cancel_strategy_order),
+    (operations.GET_UNIFIED_HISTORY_STRATEGY_ORDERS, strategy_handlers.history_strategy_orders),
+)
 HANDLERS: Final[Mapping[tuple[str, str], Handler]] = MappingProxyType(
-    {(operation.method, operation.path): handler for operation, handler in _HANDLERS.items()}
+    {(operation.method, operation.path): handler for operation, handler in _HANDLERS}
 )
 """The handlers of the operations that the sandbox emulates, by method and path."""

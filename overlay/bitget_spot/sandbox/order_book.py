@@ -37,8 +37,8 @@ class Order:
     """Empty if the order has none."""
     status: str
     """
-    `live`, `partially_filled`, `filled` or `cancelled`. A trigger order that fires is `executed` or `fail_execute`, a
-    TP/SL order `filled`, or `triggered` in a futures category.
+    `live`, `partially_filled`, `filled` or `cancelled`. A trigger order that fires becomes `executed` or `fail_execute`, a
+    TP/SL order `filled`, a strategy order `triggered`.
     """
     side: str
     price: str
@@ -54,7 +54,7 @@ class Order:
     category: str = SPOT
     """`SPOT`, or another category of a unified account."""
     placed_order_id: str = ""
-    """The normal order that a trigger order has placed; empty if there is none."""
+    """The normal order that it has placed when it fired; empty if there is none."""
 
     @property
     def is_open(self) -> bool:
@@ -133,13 +133,13 @@ class OrderBook:
             order = self._open_order(order_id)
             if order.kind != "normal":
                 raise ValueError(f"order {order_id} is not a normal order; use trigger")
-            status = "partially_filled" if partially else "filled"
-            volume = str(float(order.size) / 2) if partially else order.size
-            return self._change(order, status=status, base_volume=volume)
+            if partially:
+                return self._save(evolve(order, status="partially_filled", base_volume=str(float(order.size) / 2)))
+            return self._save(evolve(order, status="filled", base_volume=order.size))
 
     def trigger(self, order_id: str, *, fails: bool) -> Order:
         """
-        Let an open TP/SL or trigger order fire, which ends it.
+        Let an open TP/SL or trigger order fire: it ends and places a normal order, unless it fails.
 
         Raises:
             KeyError: There is no such order.
@@ -150,13 +150,12 @@ class OrderBook:
             order = self._open_order(order_id)
             if order.kind == "normal":
                 raise ValueError(f"order {order_id} is a normal order; use fill")
-            if order.kind == "plan":
-                return self._execute_plan(order, fails=fails)
-            if fails:
+            if not fails:
+                placed = self._place_normal_order(order)
+                return self._save(evolve(order, status=_fired_status(order), placed_order_id=placed.order_id))
+            if order.kind != "plan":
                 raise ValueError(f"order {order_id} is not a trigger order, and only those can fail to be executed")
-            if order.category == SPOT:
-                return self._change(order, status="filled", base_volume=order.size)
-            return self._change(order, status="triggered")
+            return self._save(evolve(order, status="fail_execute"))
 
     def cancel(self, order_id: str, delay: float) -> None:
         """Receive the cancel of an order, which is executed after so many seconds."""
@@ -201,14 +200,19 @@ class OrderBook:
             raise ValueError(f"order {order_id} is {order.status}")
         return order
 
-    def _execute_plan(self, order: Order, *, fails: bool) -> Order:
-        if fails:
-            return self._change(order, status="fail_execute")
-        placed = self.open(order.symbol, order.api_key, with_client_oid=bool(order.client_oid))
-        placed = self._change(placed, side=order.side, price=order.price, size=order.size)
-        return self._change(order, status="executed", placed_order_id=placed.order_id)
+    def _place_normal_order(self, source: Order) -> Order:
+        placed = self.open(
+            source.symbol, source.api_key, with_client_oid=bool(source.client_oid), category=source.category
+        )
+        return self._save(evolve(placed, side=source.side, price=source.price, size=source.size))
 
-    def _change(self, order: Order, **changes: str) -> Order:
-        changed = evolve(order, u_time=self._server_time(), **changes)
-        self._orders[order.order_id] = changed
-        return changed
+    def _save(self, order: Order) -> Order:
+        order = evolve(order, u_time=self._server_time())
+        self._orders[order.order_id] = order
+        return order
+
+
+def _fired_status(order: Order) -> str:
+    if order.kind == "plan":
+        return "executed"
+    return "filled" if order.category == SPOT else "triggered"

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, str]
 
-SUCCESS_FIELDS: Final = ({}, {"code": "0", "msg": ""}, {"code": SUCCESS_CODE, "msg": "success"})
+SUCCESS_FIELDS: Final[tuple[Row, ...]] = ({}, {"code": "0", "msg": ""}, {"code": SUCCESS_CODE, "msg": "success"})
 """What a row says if the cancel was received. The orders take turns, because the exchange has been seen to do each."""
 
 
