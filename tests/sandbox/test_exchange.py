@@ -244,7 +244,8 @@ def test_worst_window_counts_half_open_periods(new_exchange: NewExchange, times:
 
 def test_reprs_show_no_secrets(new_exchange: NewExchange) -> None:
     """The reprs of an account and of an exchange show only the key."""
-    assert repr(Account("k", "phrase", partial(verify_hmac, "secret"))) == "Account(api_key='k', demo=False)"
+    account = Account("k", "phrase", partial(verify_hmac, "secret"))
+    assert repr(account) == "Account(api_key='k', demo=False, account_type='classic')"
     text = repr(new_exchange())
     assert "phrase" not in text
     assert "secret" not in text
