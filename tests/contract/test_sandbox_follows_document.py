@@ -31,9 +31,10 @@ from schemathesis.core.failures import FailureGroup
 
 from bitget_spot._middleware.signing import hmac_signature, prehash
 from bitget_spot.sandbox import Sandbox, exchange, handlers
+from bitget_spot.sandbox.accounts import Account
 from bitget_spot.sandbox.envelope import MALFORMED, UNKNOWN_OPERATION, RefusedError
-from bitget_spot.sandbox.handlers import Account, PendingRequest
 from bitget_spot.sandbox.order_book import _PAIRS
+from bitget_spot.sandbox.request import PendingRequest
 from bitget_spot.validation import validate_batch
 from bitget_spot_api.operations import (
     BATCH_CANCEL_ORDERS,

@@ -13,7 +13,7 @@ from bitget_spot.sandbox import app, default_handler
 from bitget_spot.sandbox import exchange as exchange_module
 from bitget_spot.sandbox.exchange import Exchange
 from bitget_spot_api.operations import BATCH_CANCEL_ORDERS, GET_HISTORY_ORDERS, OPERATIONS, Operation, RateLimit
-from bitget_spot_api.schemas import DATA
+from bitget_spot_api.schemas import DATA, REQUESTS
 
 ORDERS = {"orderList": [{"orderId": "1"}]}
 QUERY = {
@@ -60,9 +60,11 @@ def test_every_operation_has_a_route() -> None:
 
 
 @pytest.mark.parametrize("operation", [op for op in OPERATIONS.values() if op.method == "GET"])
-def test_valid_query_gets_the_example(client: SandboxClient, operation: Operation) -> None:
+def test_valid_query_gets_the_example(open_client: OpenClient, operation: Operation) -> None:
     """A valid query gets the document's example in the envelope of a success."""
-    response = client.get(operation)
+    client = open_client(orders=0, account_type="unified" if operation.api_version == "v3" else "classic")
+    requires_category = "category" in REQUESTS[operation.operation_id]["properties"]["query"].get("required", ())
+    response = client.get(operation, "category=USDT-FUTURES" if requires_category else "")
     body = response.json()
     assert (response.status_code, body["code"], body["msg"]) == (200, "00000", "success")
     assert body["data"] == DATA[operation.operation_id]

@@ -12,9 +12,9 @@ from typing import Any, TypeAlias
 
 import pytest
 
+from bitget_spot.sandbox.accounts import Account, verify_hmac
 from bitget_spot.sandbox.envelope import ExchangeResponse
-from bitget_spot.sandbox.exchange import Exchange, verify_hmac
-from bitget_spot.sandbox.handlers import Account
+from bitget_spot.sandbox.exchange import Exchange
 from bitget_spot_api.operations import BATCH_CANCEL_ORDERS
 
 START = 1659076670.0
@@ -244,7 +244,8 @@ def test_worst_window_counts_half_open_periods(new_exchange: NewExchange, times:
 
 def test_reprs_show_no_secrets(new_exchange: NewExchange) -> None:
     """The reprs of an account and of an exchange show only the key."""
-    assert repr(Account("k", "phrase", partial(verify_hmac, "secret"))) == "Account(api_key='k', demo=False)"
+    account = Account("k", "phrase", partial(verify_hmac, "secret"))
+    assert repr(account) == "Account(api_key='k', demo=False, account_type='classic')"
     text = repr(new_exchange())
     assert "phrase" not in text
     assert "secret" not in text

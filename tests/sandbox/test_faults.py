@@ -13,7 +13,7 @@ import pytest
 from sandbox_client import OpenClient, SandboxClient
 
 from bitget_spot import sandbox
-from bitget_spot.sandbox import FAULT_NAMES, Order, faults
+from bitget_spot.sandbox import FAULT_NAMES, Order, faults, row_faults
 from bitget_spot.sandbox.faults import Fault, Faults, parse_command_line
 from bitget_spot_api.operations import (
     BATCH_CANCEL_ORDERS,
@@ -207,7 +207,7 @@ def test_string_request_time(client: SandboxClient) -> None:
     assert body["requestTime"].isdigit()
 
 
-@pytest.mark.parametrize("fault", [*faults._DATA_FAULTS, *faults._ENVELOPE_FAULTS])
+@pytest.mark.parametrize("fault", [*row_faults.DATA_FAULTS, *faults._ENVELOPE_FAULTS])
 @pytest.mark.parametrize(("code", "per_second"), [("40020", 1), ("429", 0)])
 def test_faults_of_the_data_do_not_apply_to_error_responses(
     open_client: OpenClient, fault: str, code: str, per_second: int

@@ -14,9 +14,9 @@ from urllib.parse import parse_qsl
 import httpx
 
 from bitget_spot.sandbox import Order, Sandbox
-from bitget_spot_api.operations import Operation
+from bitget_spot_api.operations import BATCH_CANCEL_ORDERS, Operation
 
-PATH = "/api/v2/spot/trade/batch-cancel-order"
+PATH = BATCH_CANCEL_ORDERS.path
 
 
 class SandboxClient:
@@ -61,14 +61,16 @@ class SandboxClient:
         signed_query: str = "",
         extra: Mapping[str, str] | None = None,
         drop: str = "",
+        operation: Operation = BATCH_CANCEL_ORDERS,
         **signing: Any,
     ) -> httpx.Response:
         """Post a body, as JSON or as the bytes given, without the header `drop`."""
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
-        target = f"POST{PATH}?{signed_query}" if signed_query else f"POST{PATH}"
+        path = operation.path
+        target = f"POST{path}?{signed_query}" if signed_query else f"POST{path}"
         headers = {**self.headers(target, content, **signing), **(extra or {})}
         headers.pop(drop, None)
-        return self.http.post(PATH, content=content, headers=headers)
+        return self.http.post(path, content=content, headers=headers)
 
     def cancel(self, *items: Any, **fields: Any) -> httpx.Response:
         """Cancel orders, each given as an order, which is cancelled by its id, or as an item of the list."""

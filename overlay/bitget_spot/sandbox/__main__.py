@@ -7,9 +7,10 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, get_args
 
 from bitget_spot.sandbox import FAULT_NAMES, Sandbox
+from bitget_spot.sandbox.accounts import AccountType
 from bitget_spot.sandbox.faults import parse_command_line
 
 _MAX_DISPLAY: Final = 5
@@ -84,6 +85,7 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--port", type=int, default=8787, help="port to listen on; 0 picks a free one")
     add("--orders", type=int, default=120, help="number of open orders")
+    add("--account-type", choices=get_args(AccountType), default="classic", help="type of the account")
     add("--demo", action="store_true", help="make the account a demo account")
     add("--requests-per-second", type=float, metavar="N", help="override the documented rate limit")
     add("--cancel-delay", type=float, default=0.0, metavar="SECONDS", help="delay before a cancel is executed")

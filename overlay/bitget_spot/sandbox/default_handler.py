@@ -11,8 +11,10 @@ from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
+from bitget_spot.sandbox.accounts import Account
 from bitget_spot.sandbox.envelope import INVALID, MALFORMED, MISSING, NO_ORDERS, TOO_MANY_ORDERS, RefusedError
-from bitget_spot.sandbox.handlers import NUMBER, Account, PendingRequest
+from bitget_spot.sandbox.parameters import NUMBER
+from bitget_spot.sandbox.request import PendingRequest
 from bitget_spot_api.schemas import DATA, REQUESTS
 
 if TYPE_CHECKING:

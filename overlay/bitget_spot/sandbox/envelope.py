@@ -6,6 +6,8 @@ from typing import Any, Final
 
 from attrs import frozen
 
+from bitget_spot_api.operations import Operation
+
 RATE_LIMITED: Final = "429"
 ORDER_GONE: Final = "43001"
 MALFORMED: Final = "40017"
@@ -17,6 +19,15 @@ UNKNOWN_KEY: Final = "40037"
 NO_KEY: Final = "40001"
 UNKNOWN_OPERATION: Final = "40404"
 UNKNOWN_SYMBOL: Final = "40034"
+CLASSIC_ACCOUNT: Final = "40084"
+UNIFIED_ACCOUNT: Final = "40085"
+OTHER_KIND: Final = "40109"
+
+# Of unified accounts.
+CANCEL_IN_PROGRESS: Final = "25113"
+UNIFIED_ORDER_GONE: Final = "25204"
+UNKNOWN_UNIFIED_SYMBOL: Final = "25100"
+INVALID_UNIFIED: Final = "25200"
 
 _MESSAGES: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
@@ -38,6 +49,13 @@ _MESSAGES: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         INVALID: ("A parameter has a value that is not permitted", "参数取值错误"),
         TOO_MANY_ORDERS: ("The batch has too many orders", "批量订单数量超过上限"),
         ORDER_GONE: ("The order is not open", "订单不存在"),
+        OTHER_KIND: ("The order was not found", "订单数据不存在"),
+        CLASSIC_ACCOUNT: ("The account is a classic account", "当前为经典账户模式"),
+        UNIFIED_ACCOUNT: ("The account is a unified account", "当前为统一账户模式"),
+        CANCEL_IN_PROGRESS: ("There are cancellation orders in progress", "有撤单正在进行中"),
+        UNIFIED_ORDER_GONE: ("Order does not exist", "订单不存在"),
+        UNKNOWN_UNIFIED_SYMBOL: ("The trading pair does not exist", "交易对不存在"),
+        INVALID_UNIFIED: ("A parameter is not valid", "参数校验失败"),
     }
 )
 _OTHER_MESSAGE: Final = ("The request was refused", "请求被拒绝")
@@ -56,6 +74,20 @@ class ExchangeResponse:
 
     status: int
     payload: dict[str, Any]
+    operation: Operation | None = None
+    """The operation that was executed; None for an error response."""
+
+
+def refuse(code: str | None) -> None:
+    """
+    Refuse a request if there is a code.
+
+    Raises:
+        RefusedError: With this code.
+
+    """
+    if code is not None:
+        raise RefusedError(code)
 
 
 def message(code: str, headers: Mapping[str, str]) -> str:

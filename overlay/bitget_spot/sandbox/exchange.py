@@ -11,21 +11,21 @@ A request takes three steps, the first before its body has been read, as at a re
     record_response   enter the response in the ledger
 """
 
-import base64
-import hmac
 import json
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
+from itertools import cycle
 from random import Random
-from typing import Any, Final
+from typing import Any, Final, get_args
 from urllib.parse import parse_qsl
 
-from attrs import define, evolve, field
+from attrs import define, evolve, field, validators
 
+from bitget_spot.sandbox.accounts import PUBLIC, Account, AccountType, authenticate, verify_hmac
 from bitget_spot.sandbox.default_handler import return_example
 from bitget_spot.sandbox.envelope import (
     NO_KEY,
@@ -34,24 +34,18 @@ from bitget_spot.sandbox.envelope import (
     ExchangeResponse,
     RefusedError,
     message,
+    refuse,
 )
-from bitget_spot.sandbox.handlers import HANDLERS, Account, Arrival, PendingRequest, number, requested_orders
-from bitget_spot.sandbox.order_book import Order, OrderBook
-from bitget_spot_api.operations import BATCH_CANCEL_ORDERS, SUCCESS_CODE, TIMESTAMP_WINDOW_SECONDS, Operation
+from bitget_spot.sandbox.handlers import HANDLERS
+from bitget_spot.sandbox.order_book import SPOT, Order, OrderBook, OrderKind
+from bitget_spot.sandbox.parameters import number
+from bitget_spot.sandbox.request import Arrival, PendingRequest, requested_orders
+from bitget_spot_api.operations import BATCH_CANCEL_ORDERS, SUCCESS_CODE, Operation
 
 API_KEY: Final = "sandbox-api-key"
 SECRET_KEY: Final = "sandbox-secret-key"  # noqa: S105 - opens nothing but a sandbox
 PASSPHRASE: Final = "sandbox-passphrase"  # noqa: S105 - opens nothing but a sandbox
 MAX_TIMESTAMP_DIGITS: Final = 16
-
-_PUBLIC: Final = Account("", "", lambda _prehash, _signature: False, demo=False)
-"""The caller of an operation that needs no signature."""
-
-
-def verify_hmac(secret_key: str, prehash: bytes, signature: str) -> bool:
-    """Return whether a signature is the HMAC-SHA256 made with this secret."""
-    expected = base64.b64encode(hmac.digest(secret_key.encode(), prehash, "sha256"))
-    return hmac.compare_digest(expected, signature.encode("latin-1"))
 
 
 @define(kw_only=True, eq=False, slots=False)
@@ -59,7 +53,8 @@ class Exchange:
     """
     Everything that the exchange knows.
 
-    `refused_symbols` maps trading pairs to codes: a batch cancel with an order of such a pair is refused as a whole.
+    `refused_symbols` maps trading pairs to codes: a cancel with an order of such a pair is refused as a whole. A cancel of
+    everything fails the orders of such a pair only.
 
     Args:
         orders: How many open orders the first account has at the start, over several trading pairs.
@@ -67,10 +62,11 @@ class Exchange:
         secret_key: The first account's secret.
         passphrase: The first account's passphrase.
         demo: Whether the first account belongs to demo trading.
+        account_type: The type of the first account: `classic` or `unified`.
         requests_per_second: Replaces the document's rate limit of every operation.
         cancel_delay: Seconds between the response to a cancel and its execution.
-        all_gone_as_refusal: Whether a batch of which no order is open is refused as a whole, or answered with a list
-            of failures.
+        all_gone_as_refusal: Whether a batch of a classic account of which no order is open is refused as a whole, or
+            its response is a list of failures.
         seed: Decides the ids of the orders, and which requests meet a fault that happens by chance.
         clock: Returns seconds since the epoch.
         timer: Returns seconds of a clock that is never set; the `at` of an arrival is on it.
@@ -82,6 +78,7 @@ class Exchange:
     secret_key: str = field(default=SECRET_KEY, repr=False)
     passphrase: str = field(default=PASSPHRASE, repr=False)
     demo: bool = False
+    account_type: AccountType = field(default="classic", validator=validators.in_(get_args(AccountType)))
     requests_per_second: float | None = None
     cancel_delay: float = 0.0
     all_gone_as_refusal: bool = True
@@ -96,9 +93,11 @@ class Exchange:
         self._accounts: dict[str, Account] = {}
         self._windows: dict[tuple[str, str], deque[float]] = {}
         self._ledger: list[PendingRequest] = []
+        self.null_turns: Iterator[bool] = cycle((True, False))
+        """Whether the next empty list of a unified account is null: the exchange has been seen to do both."""
         random = Random(self.seed)  # noqa: S311 - ids that look real, not secrets
         self.book = OrderBook(random, self.server_time, self.timer)
-        self.add_account(self.api_key, self.secret_key, self.passphrase, demo=self.demo)
+        self.add_account(self.api_key, self.secret_key, self.passphrase, demo=self.demo, account_type=self.account_type)
         self.open_orders(self._initial_orders)
 
     def add_account(
@@ -108,6 +107,7 @@ class Exchange:
         passphrase: str,
         *,
         demo: bool = False,
+        account_type: AccountType = "classic",
         verify: Callable[[bytes, str], bool] | None = None,
     ) -> None:
         """
@@ -118,15 +118,24 @@ class Exchange:
             secret_key: Its HMAC secret.
             passphrase: Its passphrase.
             demo: Whether it belongs to demo trading and needs the header `paptrading: 1`.
+            account_type: Its type: a classic account can use version 2 of the API only, a unified one version 3.
             verify: Replaces the HMAC check: returns whether a signature, the text of ACCESS-SIGN, matches the bytes
                 that it should cover.
 
         """
         with self._lock:
-            self._accounts[api_key] = Account(api_key, passphrase, verify or partial(verify_hmac, secret_key), demo)
+            verify = verify or partial(verify_hmac, secret_key)
+            self._accounts[api_key] = Account(api_key, passphrase, verify, demo, account_type)
 
     def open_orders(
-        self, n: int, *, symbol: str | None = None, with_client_oid: bool = True, api_key: str | None = None
+        self,
+        n: int,
+        *,
+        symbol: str | None = None,
+        with_client_oid: bool = True,
+        api_key: str | None = None,
+        kind: OrderKind = "normal",
+        category: str = SPOT,
     ) -> list[Order]:
         """
         Open more orders and return them.
@@ -136,21 +145,48 @@ class Exchange:
             symbol: Their trading pair; by default several in turn.
             with_client_oid: Whether each gets a clientOid.
             api_key: The key of their account; by default the first account's.
+            kind: `normal`, `tpsl` (TP/SL orders of a classic account, strategy orders of a unified one) or `plan`
+                (trigger orders of a classic account).
+            category: `SPOT`, or another category of a unified account; strategy orders need a futures category.
+
+        Raises:
+            KeyError: There is no such account.
+            ValueError: The account cannot have such orders.
 
         """
         key = api_key or self.api_key
-        return [self.book.open(symbol, key, with_client_oid=with_client_oid) for _ in range(n)]
+        self._accounts[key].check_kind(kind, category)
+        return [
+            self.book.open(symbol, key, with_client_oid=with_client_oid, kind=kind, category=category) for _ in range(n)
+        ]
 
     def fill(self, order_id: str, *, partially: bool = False) -> Order:
         """
-        Fill an open order, which ends it unless it is filled only partially; return it.
+        Fill an open normal order, which ends it unless it is filled only partially; return it.
 
         Raises:
             KeyError: There is no such order.
-            ValueError: The order is not open.
+            ValueError: The order is not open, or not a normal one.
 
         """
         return self.book.fill(order_id, partially=partially)
+
+    def trigger(self, order_id: str, *, fails: bool = False) -> Order:
+        """
+        Let an open TP/SL, strategy or trigger order fire, which ends it; return it.
+
+        It places a normal order with another id, its `placed_order_id`.
+
+        Args:
+            order_id: Its id.
+            fails: Whether the order, which must be a trigger order, cannot be executed and places no order.
+
+        Raises:
+            KeyError: There is no such order.
+            ValueError: The order is not open, or is a normal one; or it is to fail and is not a trigger order.
+
+        """
+        return self.book.trigger(order_id, fails=fails)
 
     @property
     def orders(self) -> dict[str, Order]:
@@ -260,7 +296,7 @@ class Exchange:
                 code = refused.code
         if code is not None:
             return self.refuse(code, request.headers)
-        return ExchangeResponse(200, self._envelope(SUCCESS_CODE, "success", data))
+        return ExchangeResponse(200, self._envelope(SUCCESS_CODE, "success", data), request.operation)
 
     def refuse(self, code: str, headers: Mapping[str, str]) -> ExchangeResponse:
         """Return the error response with this code."""
@@ -289,15 +325,16 @@ class Exchange:
             return RATE_LIMITED, 0
         if counted:
             window.append(at)
-        return None, max_requests - len(window)
+        refusal = self._accounts[api_key].refusal(operation) if operation.signed else None
+        return refusal, max_requests - len(window)
 
     def _execute(self, request: PendingRequest) -> object:
         """Return the `data` of an operation, after authenticating and executing it."""
-        if request.refusal is not None:
-            raise RefusedError(request.refusal)
-        account = self._authenticate(request) if request.operation.signed else _PUBLIC
+        refuse(request.refusal)
+        account = self._authenticate(request) if request.operation.signed else PUBLIC
         for name in ("requestTime", "receiveWindow"):
             number(request.query, name, 0)
+        self.book.execute_cancels()
         handler = HANDLERS.get((request.operation.method, request.operation.path), return_example)
         return handler(self, account, request)
 
@@ -309,36 +346,12 @@ class Exchange:
             RefusedError: The signature, or what belongs to it, is not valid.
 
         """
-        headers = request.headers
-        age = request.arrival.stamp_age
         account = self._accounts[request.arrival.api_key]
-        stamp = headers.get("access-timestamp", "")
-        passphrase = headers.get("access-passphrase", "")
-        signature = headers.get("access-sign", "")
-        requirements = {
-            "40002": bool(signature),
-            "40003": bool(stamp),
-            "40011": bool(passphrase),
-            "40005": age is not None,
-            "40008": abs(age or 0.0) <= TIMESTAMP_WINDOW_SECONDS,
-            "40099": account.demo == (headers.get("paptrading") == "1"),
-            "40012": passphrase.encode("latin-1") == account.passphrase.encode(),
-            "40009": account.verify(_prehash(request, stamp), signature),
-        }
-        for code, is_met in requirements.items():
-            if not is_met:
-                raise RefusedError(code)
+        authenticate(account, request)
         return account
 
     def _envelope(self, code: str, msg: str, data: object) -> dict[str, Any]:
         return {"code": code, "msg": msg, "requestTime": self.server_time(), "data": data}
-
-
-def _prehash(request: PendingRequest, stamp: str) -> bytes:
-    """Return the bytes that the signature of a request should cover."""
-    query = "&".join(f"{key}={value}" for key, value in sorted(request.query.items()))
-    target = f"{request.operation.path}?{query}" if query else request.operation.path
-    return f"{stamp}{request.operation.method}{target}".encode() + request.body
 
 
 def _drop_older(window: deque[float], now: float, period: float) -> None:

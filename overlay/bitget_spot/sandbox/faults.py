@@ -16,17 +16,9 @@ from typing import Any, Final
 
 from attrs import define, field, frozen, setters, validators
 
-from bitget_spot.sandbox.envelope import ORDER_GONE, RATE_LIMITED, ExchangeResponse
-from bitget_spot_api.operations import (
-    BATCH_CANCEL_ORDERS,
-    GET_HISTORY_ORDERS,
-    GET_ORDER_INFO,
-    GET_UNFILLED_ORDERS,
-    SUCCESS_CODE,
-    Operation,
-)
-
-_Rows = list[dict[str, Any]]
+from bitget_spot.sandbox.envelope import RATE_LIMITED, ExchangeResponse
+from bitget_spot.sandbox.row_faults import DATA_FAULTS, has_rows, with_failed_rows
+from bitget_spot_api.operations import SUCCESS_CODE, Operation
 
 _COMMAND_LINE: Final = re.compile(r"(?P<fault>.+?)(?:\*(?P<times>\d+)|@(?P<chance>\d*\.?\d+))?")
 
@@ -37,86 +29,9 @@ _TAKES_SECONDS: Final = ("delay", "delay-before", "clock-skew")
 _TAKES_TEXT: Final = ("raw", "code", "code-after", "list-code", "row-code", "row-code-after")
 _TAKES_JSON: Final = ("list-data",)
 _OF_LISTINGS: Final = ("list-code", "list-data")
-_OF_BATCHES: Final = ("row-code", "row-code-after")
+_OF_ROWS: Final = ("row-code", "row-code-after")
 _PLACEHOLDER_CODE: Final = "40725"
 """The code of a response that is never sent, because a fault without effect replaces it."""
-
-
-def _lists(success: _Rows | None, failure: _Rows | None) -> dict[str, Any]:
-    return {"successList": success, "failureList": failure}
-
-
-def _lists_of(payload: Mapping[str, Any]) -> tuple[_Rows, _Rows] | None:
-    """Return both lists of the response to a batch cancel; None for another response."""
-    data = payload.get("data")
-    if not isinstance(data, dict) or data.keys() != _lists(None, None).keys():
-        return None
-    return data["successList"], data["failureList"]
-
-
-def _foreign_row(number: int) -> dict[str, Any]:
-    return {"orderId": str(10**18 + number), "clientOid": f"foreign-{number}"}
-
-
-def _failed_row(row: dict[str, Any]) -> dict[str, Any]:
-    return {**row, "errorMsg": "added by a fault", "errorCode": ORDER_GONE}
-
-
-def _numeric_id(row: dict[str, Any]) -> dict[str, Any]:
-    return {**row, "orderId": int(row["orderId"]) if row["orderId"].isdigit() else row["orderId"]}
-
-
-def _null_data(_success: _Rows, _failure: _Rows) -> None:
-    return None
-
-
-def _null_lists(_success: _Rows, _failure: _Rows) -> dict[str, Any]:
-    return _lists(None, None)
-
-
-def _missing_lists(_success: _Rows, _failure: _Rows) -> dict[str, Any]:
-    return {}
-
-
-def _reordered(success: _Rows, failure: _Rows) -> dict[str, Any]:
-    return _lists(success[::-1], failure[::-1])
-
-
-def _missing_rows(success: _Rows, failure: _Rows) -> dict[str, Any]:
-    # Every second row of both lists together.
-    return _lists(success[::2], failure[len(success) % 2 :: 2])
-
-
-def _both_lists(success: _Rows, failure: _Rows) -> dict[str, Any]:
-    return _lists(success, failure + [_failed_row(row) for row in success])
-
-
-def _foreign_rows(success: _Rows, failure: _Rows) -> dict[str, Any]:
-    return _lists([*success, _foreign_row(1)], [*failure, _failed_row(_foreign_row(2))])
-
-
-def _ids_as_numbers(success: _Rows, failure: _Rows) -> dict[str, Any]:
-    return _lists([_numeric_id(row) for row in success], [_numeric_id(row) for row in failure])
-
-
-def _no_error_code(success: _Rows, failure: _Rows) -> dict[str, Any]:
-    return _lists(success, [{name: row[name] for name in row if name != "errorCode"} for row in failure])
-
-
-_DATA_FAULTS: Final[Mapping[str, Callable[[_Rows, _Rows], dict[str, Any] | None]]] = MappingProxyType(
-    {
-        "null-data": _null_data,
-        "null-lists": _null_lists,
-        "missing-lists": _missing_lists,
-        "reordered": _reordered,
-        "missing-rows": _missing_rows,
-        "both-lists": _both_lists,
-        "foreign-rows": _foreign_rows,
-        "ids-as-numbers": _ids_as_numbers,
-        "no-error-code": _no_error_code,
-    }
-)
-"""What replaces the `data` of a successful batch cancel, made from its two lists."""
 
 
 def _message_key(name: str, value: object) -> tuple[str, object]:
@@ -136,8 +51,8 @@ FAULT_NAMES: Final = (
     *_NO_EFFECT,
     *("html-520", "empty", "raw", "drop-after", "delay", "delay-before", "code-after"),
     *_OF_LISTINGS,
-    *_OF_BATCHES,
-    *_DATA_FAULTS,
+    *_OF_ROWS,
+    *DATA_FAULTS,
     *_ENVELOPE_FAULTS,
     "clock-skew",
 )
@@ -188,9 +103,9 @@ class Fault:
     def applies_to(self, operation: Operation) -> bool:
         """Return whether it can happen to a request for this operation."""
         if self.name in _OF_LISTINGS:
-            return operation in (GET_UNFILLED_ORDERS, GET_HISTORY_ORDERS, GET_ORDER_INFO)
-        if self.name in _OF_BATCHES:
-            return operation is BATCH_CANCEL_ORDERS
+            return operation.signed and operation.method == "GET"
+        if self.name in _OF_ROWS:
+            return has_rows(operation)
         return True
 
     @property
@@ -232,21 +147,22 @@ class Fault:
             page = f"<html><head><title>{status}</title></head><body>{status}</body></html>"
             return SentResponse(int(status), page.encode(), "text/html")
         payload = response.payload
-        lists = _lists_of(payload)
-        if self.name in _DATA_FAULTS and lists is not None:
-            payload = payload | {"data": _DATA_FAULTS[self.name](*lists)}
-        if self.name == "list-data" and payload["code"] == SUCCESS_CODE:
-            payload = payload | {"data": json.loads(self.value)}
-        if self.name == "row-code-after" and lists is not None:
-            payload = payload | {"data": self._failed_rows(*lists)}
+        if payload["code"] == SUCCESS_CODE:
+            payload = payload | {"data": self._spoiled_data(response)}
         if self.name in _ENVELOPE_FAULTS:
             payload = dict(_ENVELOPE_FAULTS[self.name](*item) for item in payload.items())
         content = json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
         return SentResponse(response.status, content.encode(), code=payload["code"])
 
-    def _failed_rows(self, success: _Rows, failure: _Rows) -> dict[str, Any]:
-        rows = [{**row, "errorMsg": "added by a fault", "errorCode": self.value} for row in success]
-        return _lists([], failure + rows)
+    def _spoiled_data(self, response: ExchangeResponse) -> object:
+        data: object = response.payload["data"]
+        if self.name == "list-data":
+            return json.loads(self.value)
+        if response.operation is None or not has_rows(response.operation):
+            return data
+        if self.name == "row-code-after":
+            return with_failed_rows(data, self.value)
+        return DATA_FAULTS[self.name](data) if self.name in DATA_FAULTS else data
 
 
 @define
@@ -256,6 +172,11 @@ class _ScriptedFault:
     times: int | None = field(validator=validators.optional(validators.ge(1)), on_setattr=setters.NO_OP)
     skip: int = field(validator=validators.ge(0))
     chance: float | None = field(validator=validators.optional([validators.gt(0), validators.le(1)]))
+    operation: Operation | None
+
+    def applies_to(self, operation: Operation) -> bool:
+        """Return whether the fault can happen to a request for this operation."""
+        return self.operation in (None, operation) and self.fault.applies_to(operation)
 
     def applies(self, random: Random) -> bool:
         """Return whether the fault happens to this request, which it can happen to."""
@@ -281,7 +202,15 @@ class Faults:
     _scripted: list[_ScriptedFault] = field(factory=list, init=False)
     _lock: AbstractContextManager[Any] = field(factory=threading.Lock, init=False)
 
-    def add(self, fault: Fault, *, times: int | None = None, skip: int = 0, chance: float | None = None) -> None:
+    def add(
+        self,
+        fault: Fault,
+        *,
+        times: int | None = None,
+        skip: int = 0,
+        chance: float | None = None,
+        operation: Operation | None = None,
+    ) -> None:
         """
         Script a fault.
 
@@ -290,12 +219,16 @@ class Faults:
             times: How often; by default once, or without end if there is a chance.
             skip: How many requests pass first.
             chance: The share of requests that it happens to, above 0 and up to 1.
+            operation: The operation whose requests it happens to; by default any.
 
         Raises:
-            ValueError: A number is out of its range.
+            ValueError: A number is out of its range, or it cannot happen to requests for the operation.
 
         """
-        scripted = _ScriptedFault(fault, 1 if times is None and chance is None else times, skip, chance)
+        if operation is not None and not fault.applies_to(operation):
+            raise ValueError(f"the fault {fault.name} cannot happen to requests for {operation.operation_id}")
+        times = 1 if times is None and chance is None else times
+        scripted = _ScriptedFault(fault, times, skip, chance, operation)
         with self._lock:
             self._scripted.append(scripted)
 
@@ -307,7 +240,7 @@ class Faults:
     def next_fault(self, operation: Operation) -> Fault:
         """Return the fault of the next request, which is for this operation."""
         with self._lock:
-            possible = [scripted for scripted in self._scripted if scripted.fault.applies_to(operation)]
+            possible = [scripted for scripted in self._scripted if scripted.applies_to(operation)]
             queue = [scripted for scripted in possible if scripted.chance is None]
             by_chance = [scripted for scripted in possible if scripted.chance is not None]
             candidates = queue[:1] + by_chance

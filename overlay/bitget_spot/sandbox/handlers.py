@@ -1,44 +1,46 @@
 """
 The operations of the exchange: what each does with an authenticated request, and the `data` it returns.
 
-An operation without a function here and an entry in `HANDLERS` gets the one in `default_handler.py`.
+This module has those on the normal and TP/SL orders of classic accounts, and the table of all handlers. An operation
+without an entry in `HANDLERS` gets the one in `default_handler.py`.
 """
 
-import re
 from collections.abc import Callable, Mapping
-from itertools import islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import define, field, frozen
+from attrs import evolve
 
+from bitget_spot.sandbox import plan_handlers, strategy_handlers, unified_cancels, unified_listings
+from bitget_spot.sandbox.accounts import Account
 from bitget_spot.sandbox.envelope import (
     INVALID,
     MALFORMED,
     MISSING,
     NO_ORDERS,
     ORDER_GONE,
+    OTHER_KIND,
     TOO_MANY_ORDERS,
     UNKNOWN_SYMBOL,
     RefusedError,
     message,
+    refuse,
 )
-from bitget_spot.sandbox.order_book import Order
+from bitget_spot.sandbox.listings import classic_selection, known_symbol, page, page_limit
+from bitget_spot.sandbox.order_book import Order, OrderKind
+from bitget_spot.sandbox.order_items import OrderItem, find_order, read_item, refuse_symbol, refuse_symbols
+from bitget_spot.sandbox.parameters import body_object, one_of, optional_text, required_text
+from bitget_spot.sandbox.request import PendingRequest
+from bitget_spot_api import operations
 from bitget_spot_api.models.batch_mode import BATCH_MODE_VALUES
 from bitget_spot_api.models.tpsl_type import TPSL_TYPE_VALUES
-from bitget_spot_api.operations import (
-    BATCH_CANCEL_ORDERS,
-    GET_HISTORY_ORDERS,
-    GET_ORDER_INFO,
-    GET_SERVER_TIME,
-    GET_UNFILLED_ORDERS,
-    Operation,
-)
+from bitget_spot_api.operations import BATCH_CANCEL_ORDERS, Operation
 
 if TYPE_CHECKING:
     from bitget_spot.sandbox.exchange import Exchange
 
-NUMBER: Final = re.compile("-?[0-9]{1,99}")
+Handler = Callable[["Exchange", Account, PendingRequest], object]
+
 EMPTY_FIELDS: Final = (
     "cancelReason",
     "feeDetail",
@@ -46,124 +48,81 @@ EMPTY_FIELDS: Final = (
     "executeTakeProfitPrice",
     "presetStopLossPrice",
     "executeStopLossPrice",
-    "triggerPrice",
 )
-"""The fields that are empty for an order without fees, reasons and triggers."""
-
-
-@frozen
-class Account:
-    """A key of the exchange, and what proves that a request comes from its owner."""
-
-    api_key: str
-    passphrase: str = field(repr=False)
-    verify: Callable[[bytes, str], bool] = field(repr=False)
-    """Returns whether a signature, the text of ACCESS-SIGN, matches the bytes that it should cover."""
-    demo: bool = False
-    """Whether the key belongs to demo trading and needs the header `paptrading: 1`."""
-
-
-@frozen
-class Arrival:
-    """A request as it arrived at the exchange, and the response."""
-
-    at: float
-    """When it was counted, in seconds of `time.monotonic()`."""
-    api_key: str
-    """As sent, known or not; empty if the header was missing."""
-    method: str
-    path: str
-    stamp_age: float | None
-    """The server's time less ACCESS-TIMESTAMP, in seconds; None if the timestamp is not a number."""
-    status: int | None = None
-    """The HTTP status of the response; None while there is none, and if the connection was dropped."""
-    code: str | None = None
-    """The code of the response; None also if its body was not the exchange's envelope."""
-    order_ids: tuple[str, ...] = ()
-    """The orders in the request, in its order: orderId, or else clientOid."""
-
-    @property
-    def order_count(self) -> int:
-        """How many orders the request has."""
-        return len(self.order_ids)
-
-
-@define(eq=False)
-class PendingRequest:
-    """A request that has arrived."""
-
-    arrival: Arrival
-    operation: Operation
-    headers: Mapping[str, str]
-    remaining: int
-    """The calls that the key has left in the current period."""
-    refusal: str | None
-    """The code of what is already wrong with it before its body has been read."""
-    query: Mapping[str, str] = field(factory=dict)
-    body: bytes = b""
-    document: Any = None
-    """The JSON value of the body; None if it is not JSON."""
-    row_code: str | None = None
-    """The code with which each order of a batch fails, if a fault says so."""
-
-
-Handler = Callable[["Exchange", Account, PendingRequest], object]
-
-
-@frozen
-class _OrderItem:
-    """An item of `orderList` with the symbol that applies to it; None for absent or empty."""
-
-    symbol: str | None
-    order_id: str | None
-    client_oid: str | None
+"""The fields that are empty for an order without fees, reasons and presets."""
 
 
 def batch_cancel(exchange: "Exchange", account: Account, request: PendingRequest) -> dict[str, Any]:
     """
-    Receive the cancel of each order that is open, whatever becomes of the others.
+    Receive the cancel of each normal order that is open, whatever becomes of the others.
 
     Raises:
         RefusedError: The body does not have the operation's shape, or no order is open.
 
     """
     items = _order_items(request.document)
-    _refuse_symbols(exchange, account, items)
+    refuse_symbols(exchange, account, items)
     has_order_ids = any(item.order_id for item in items)
     accepted: dict[str, dict[str, str]] = {}
     failed = []
     for item in items:
-        order = _open_order(exchange, account, item)
-        # A batch of mixed identifiers fails the orders that carry only a clientOid.
-        if request.row_code is not None:
-            failed.append(_failed_row(item, request.row_code, request.headers))
-        elif has_order_ids and item.order_id is None:
-            failed.append(_failed_row(item, INVALID, request.headers))
-        elif order is None or order.order_id in accepted:
-            failed.append(_failed_row(item, ORDER_GONE, request.headers))
-        else:
-            accepted[order.order_id] = {"orderId": order.order_id, "clientOid": order.client_oid}
-            exchange.book.cancel(order.order_id, exchange.cancel_delay)
-    all_gone = not accepted and all(row["errorCode"] == ORDER_GONE for row in failed)
-    if all_gone and exchange.all_gone_as_refusal:
-        raise RefusedError(ORDER_GONE)
+        try:
+            # A batch of mixed identifiers fails the orders that carry only a clientOid.
+            refuse(request.row_code or (INVALID if has_order_ids and item.order_id is None else None))
+            order = _open_order(exchange, account, item, "normal")
+            refuse(ORDER_GONE if order.order_id in accepted else None)
+            accepted[order.order_id] = _receive_cancel(exchange, order)
+        except RefusedError as refused:
+            failed.append(_failed_row(item, refused.code, request.headers))
+    if not accepted and exchange.all_gone_as_refusal:
+        _refuse_if_all_gone(failed)
     return {"successList": list(accepted.values()), "failureList": failed}
+
+
+def cancel_order(exchange: "Exchange", account: Account, request: PendingRequest) -> dict[str, str]:
+    """
+    Receive the cancel of one normal or TP/SL order.
+
+    Raises:
+        RefusedError: The body does not have the operation's shape, or there is no such open order.
+
+    """
+    body = body_object(request)
+    kind = _kind(optional_text(body, "tpslType"))
+    required_text(body, "orderId" if kind == "tpsl" else "symbol")
+    item = read_item(body, optional_text(body, "symbol"))
+    refuse_symbols(exchange, account, [item])
+    return _receive_cancel(exchange, _open_order(exchange, account, item, kind))
+
+
+def cancel_symbol_orders(exchange: "Exchange", account: Account, request: PendingRequest) -> dict[str, str]:
+    """
+    Receive the cancel of every normal order of a trading pair that is open now.
+
+    Raises:
+        RefusedError: The trading pair is missing, unknown or refused.
+
+    """
+    symbol = required_text(body_object(request), "symbol")
+    known_symbol(exchange, symbol, UNKNOWN_SYMBOL)
+    refuse_symbol(exchange, symbol)
+    for order in exchange.book.newest_first(account.api_key):
+        if order.is_open and order.kind == "normal" and order.symbol == symbol:
+            exchange.book.cancel(order.order_id, exchange.cancel_delay)
+    return {"symbol": symbol}
 
 
 def order_info(exchange: "Exchange", account: Account, request: PendingRequest) -> list[dict[str, str]]:
     """
-    Look up one order, by orderId or else by clientOid; an empty list if there is none.
+    Look up one normal order, by orderId or else by clientOid; an empty list if there is none.
 
     Raises:
         RefusedError: Neither is given.
 
     """
-    order_id = request.query.get("orderId")
-    client_oid = request.query.get("clientOid")
-    if not order_id and not client_oid:
-        raise RefusedError(MISSING)
-    order = exchange.book.find(account.api_key, order_id, client_oid)
-    return [] if order is None else [order_row(order)]
+    item = read_item(request.query, None)
+    order = find_order(exchange, account, item)
+    return [] if order is None or order.kind != "normal" else [order_row(order)]
 
 
 def unfilled_orders(exchange: "Exchange", account: Account, request: PendingRequest) -> list[dict[str, str]]:
@@ -179,46 +138,6 @@ def history_orders(exchange: "Exchange", account: Account, request: PendingReque
 def public_time(exchange: "Exchange", _account: Account, _request: PendingRequest) -> dict[str, str]:
     """Return the exchange's clock, as text."""
     return {"serverTime": str(exchange.server_time())}
-
-
-HANDLERS: Final[Mapping[tuple[str, str], Handler]] = MappingProxyType(
-    {
-        (BATCH_CANCEL_ORDERS.method, BATCH_CANCEL_ORDERS.path): batch_cancel,
-        (GET_SERVER_TIME.method, GET_SERVER_TIME.path): public_time,
-        (GET_ORDER_INFO.method, GET_ORDER_INFO.path): order_info,
-        (GET_UNFILLED_ORDERS.method, GET_UNFILLED_ORDERS.path): unfilled_orders,
-        (GET_HISTORY_ORDERS.method, GET_HISTORY_ORDERS.path): history_orders,
-    }
-)
-"""The handlers of the operations that the sandbox emulates, by method and path."""
-
-
-def _page(exchange: "Exchange", account: Account, request: PendingRequest, *, is_open: bool) -> list[dict[str, str]]:
-    max_limit = GET_UNFILLED_ORDERS.maxima["limit"]
-    before = number(request.query, "idLessThan", 10**30)
-    limit = number(request.query, "limit", max_limit)
-    since = number(request.query, "startTime", 0)
-    until = number(request.query, "endTime", 10**30)
-    if before < 0 or not 0 < limit <= max_limit:
-        raise RefusedError(MALFORMED)
-    tpsl_type = request.query.get("tpslType", "normal")
-    if tpsl_type not in TPSL_TYPE_VALUES:
-        raise RefusedError(INVALID)
-    symbol = request.query.get("symbol")
-    if symbol is not None and not exchange.book.has_symbol(symbol):
-        raise RefusedError(UNKNOWN_SYMBOL)
-    order_id = request.query.get("orderId")
-    rows = (
-        order_row(order)
-        for order in exchange.book.newest_first(account.api_key)
-        if int(order.order_id) < before
-        and order.is_open == is_open
-        and symbol in (None, order.symbol)
-        and order_id in (None, order.order_id)
-        and since <= order.c_time <= until
-        and tpsl_type == "normal"  # no order here waits for a trigger
-    )
-    return list(islice(rows, limit))
 
 
 def order_row(order: Order) -> dict[str, str]:
@@ -239,60 +158,65 @@ def order_row(order: Order) -> dict[str, str]:
         "baseVolume": order.base_volume,
         "quoteVolume": f"{float(order.price) * filled:.8f}" if filled else "0",
         **dict.fromkeys(EMPTY_FIELDS, ""),
+        "triggerPrice": order.price if order.kind == "tpsl" else "",
         "orderSource": "normal",
         "enterPointSource": "API",
-        "tpslType": "normal",
+        "tpslType": order.kind,
         "cTime": str(order.c_time),
         "uTime": str(order.u_time),
     }
 
 
-def number(query: Mapping[str, str], name: str, default: int) -> int:
+def _page(exchange: "Exchange", account: Account, request: PendingRequest, *, is_open: bool) -> list[dict[str, str]]:
+    limit = page_limit(request)
+    kind = _kind(request.query.get("tpslType"))
+    selection = classic_selection(exchange, request, kind=kind, is_open=is_open)
+    selection = evolve(selection, order_id=request.query.get("orderId"))
+    orders, _ = page(exchange, account, selection, limit)
+    return [order_row(order) for order in orders]
+
+
+def _kind(tpsl_type: str | None) -> OrderKind:
     """
-    Return a whole number of a query.
+    Return the kind of orders that a request is about.
 
     Raises:
-        RefusedError: It is not one.
+        RefusedError: There is no such kind.
 
     """
-    text = query.get(name, str(default))
-    if not NUMBER.fullmatch(text):
-        raise RefusedError(MALFORMED)
-    return int(text)
+    if tpsl_type is None:
+        return "normal"
+    return "tpsl" if one_of(TPSL_TYPE_VALUES, tpsl_type) == "tpsl" else "normal"
 
 
-def requested_orders(document: object) -> tuple[str, ...]:
-    """Return the ids of the orders in a body, as far as it can be read."""
-    orders = document.get("orderList") if isinstance(document, dict) else None
-    if not isinstance(orders, list):
-        return ()
-    items = [item if isinstance(item, dict) else {} for item in orders]
-    return tuple(str(item.get("orderId") or item.get("clientOid") or "") for item in items)
-
-
-def _open_order(exchange: "Exchange", account: Account, item: _OrderItem) -> Order | None:
-    order = exchange.book.find(account.api_key, item.order_id, item.client_oid)
-    if order is None or not order.is_open:
-        return None
-    return order if item.symbol in (None, order.symbol) else None
-
-
-def _refuse_symbols(exchange: "Exchange", account: Account, items: list[_OrderItem]) -> None:
+def _open_order(exchange: "Exchange", account: Account, item: OrderItem, kind: OrderKind) -> Order:
     """
-    Refuse a batch as a whole that has an order of a refused trading pair.
+    Return the open order of a kind that an item names.
 
     Raises:
-        RefusedError: With the code of that pair.
+        RefusedError: There is none.
 
     """
-    for item in items:
-        order = exchange.book.find(account.api_key, item.order_id, item.client_oid)
-        symbol = item.symbol if order is None else order.symbol
-        if symbol in exchange.refused_symbols:
-            raise RefusedError(exchange.refused_symbols[symbol])
+    order = find_order(exchange, account, item)
+    if order is not None and order.kind != kind:
+        raise RefusedError(OTHER_KIND)
+    if order is None or not order.is_open or not item.includes(order):
+        raise RefusedError(ORDER_GONE)
+    return order
 
 
-def _failed_row(item: _OrderItem, code: str, headers: Mapping[str, str]) -> dict[str, str]:
+def _receive_cancel(exchange: "Exchange", order: Order) -> dict[str, str]:
+    exchange.book.cancel(order.order_id, exchange.cancel_delay)
+    return {"orderId": order.order_id, "clientOid": order.client_oid}
+
+
+def _refuse_if_all_gone(failed: list[dict[str, str]]) -> None:
+    codes = {row["errorCode"] for row in failed}
+    if codes in ({ORDER_GONE}, {OTHER_KIND}):
+        raise RefusedError(codes.pop())
+
+
+def _failed_row(item: OrderItem, code: str, headers: Mapping[str, str]) -> dict[str, str]:
     return {
         "orderId": item.order_id or "",
         "clientOid": item.client_oid or "",
@@ -301,7 +225,7 @@ def _failed_row(item: _OrderItem, code: str, headers: Mapping[str, str]) -> dict
     }
 
 
-def _order_items(document: object) -> list[_OrderItem]:
+def _order_items(document: object) -> list[OrderItem]:
     """
     Return the items of a batch, each with the symbol that applies to it.
 
@@ -314,7 +238,7 @@ def _order_items(document: object) -> list[_OrderItem]:
     mode = document.get("batchMode")
     if mode is not None and mode not in tuple(BATCH_MODE_VALUES):  # a set would not accept every JSON value
         raise RefusedError(INVALID)
-    symbol = _optional_text(document, "symbol")
+    symbol = optional_text(document, "symbol")
     orders = document.get("orderList")
     if orders is None or orders == []:
         raise RefusedError(NO_ORDERS)
@@ -325,23 +249,36 @@ def _order_items(document: object) -> list[_OrderItem]:
     return [_order_item(item, mode, symbol) for item in orders]
 
 
-def _order_item(item: dict[str, Any], mode: str | None, symbol: str | None) -> _OrderItem:
-    own_symbol = _optional_text(item, "symbol")
-    order_id = _optional_text(item, "orderId")
-    client_oid = _optional_text(item, "clientOid")
-    if order_id is None and client_oid is None:
+def _order_item(fields: dict[str, Any], mode: str | None, symbol: str | None) -> OrderItem:
+    own_symbol = optional_text(fields, "symbol")
+    item = read_item(fields, own_symbol if mode == "multiple" else symbol)
+    if mode == "multiple" and own_symbol is None:
         raise RefusedError(MISSING)
-    if mode != "multiple":
-        return _OrderItem(symbol, order_id, client_oid)
-    if own_symbol is None:
-        raise RefusedError(MISSING)
-    return _OrderItem(own_symbol, order_id, client_oid)
+    return item
 
 
-def _optional_text(item: dict[str, Any], name: str) -> str | None:
-    value = item.get(name)
-    if value is None or value == "":
-        return None
-    if not isinstance(value, str):
-        raise RefusedError(MALFORMED)
-    return value
+_HANDLERS: Final[tuple[tuple[Operation, Handler], ...]] = (
+    (operations.GET_SERVER_TIME, public_time),
+    (operations.BATCH_CANCEL_ORDERS, batch_cancel),
+    (operations.CANCEL_ORDER, cancel_order),
+    (operations.CANCEL_SYMBOL_ORDERS, cancel_symbol_orders),
+    (operations.GET_ORDER_INFO, order_info),
+    (operations.GET_UNFILLED_ORDERS, unfilled_orders),
+    (operations.GET_HISTORY_ORDERS, history_orders),
+    (operations.GET_CURRENT_PLAN_ORDERS, plan_handlers.current_plan_orders),
+    (operations.GET_HISTORY_PLAN_ORDERS, plan_handlers.history_plan_orders),
+    (operations.CANCEL_PLAN_ORDER, plan_handlers.cancel_plan_order),
+    (operations.BATCH_CANCEL_PLAN_ORDERS, plan_handlers.batch_cancel_plan_orders),
+    (operations.BATCH_CANCEL_UNIFIED_ORDERS, unified_cancels.cancel_batch),
+    (operations.CANCEL_UNIFIED_SYMBOL_ORDERS, unified_cancels.cancel_symbol_orders),
+    (operations.GET_UNIFIED_ORDER_INFO, unified_listings.order_info),
+    (operations.GET_UNIFIED_UNFILLED_ORDERS, unified_listings.unfilled_orders),
+    (operations.GET_UNIFIED_HISTORY_ORDERS, unified_listings.history_orders),
+    (operations.GET_UNIFIED_UNFILLED_STRATEGY_ORDERS, strategy_handlers.unfilled_strategy_orders),
+    (operations.CANCEL_UNIFIED_STRATEGY_ORDER, strategy_handlers.cancel_strategy_order),
+    (operations.GET_UNIFIED_HISTORY_STRATEGY_ORDERS, strategy_handlers.history_strategy_orders),
+)
+HANDLERS: Final[Mapping[tuple[str, str], Handler]] = MappingProxyType(
+    {(operation.method, operation.path): handler for operation, handler in _HANDLERS}
+)
+"""The handlers of the operations that the sandbox emulates, by method and path."""

@@ -14,6 +14,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from bitget_spot.sandbox.app import create_app
 from bitget_spot.sandbox.exchange import Exchange
 from bitget_spot.sandbox.faults import Fault, Faults
+from bitget_spot_api.operations import Operation
 
 if TYPE_CHECKING:
     from bitget_spot.credentials import Credentials
@@ -41,10 +42,11 @@ class Sandbox(Exchange):
         secret_key: The first account's secret.
         passphrase: The first account's passphrase.
         demo: Whether the first account belongs to demo trading.
+        account_type: The type of the first account: `classic` or `unified`.
         requests_per_second: Replaces the document's rate limit of every operation.
         cancel_delay: Seconds between the response to a cancel and its execution.
-        all_gone_as_refusal: Whether a batch of which no order is open is refused as a whole, or answered with a list
-            of failures.
+        all_gone_as_refusal: Whether a batch of a classic account of which no order is open is refused as a whole, or
+            its response is a list of failures.
         seed: Decides the ids of the orders, and which requests meet a fault that happens by chance.
         clock: Returns seconds since the epoch.
         timer: Returns seconds of a clock that is never set; the `at` of an arrival is on it.
@@ -120,7 +122,15 @@ class Sandbox(Exchange):
 
         return Credentials(self.api_key, self.secret_key, self.passphrase)
 
-    def inject(self, fault: str, *, times: int | None = None, skip: int = 0, chance: float | None = None) -> None:
+    def inject(
+        self,
+        fault: str,
+        *,
+        times: int | None = None,
+        skip: int = 0,
+        chance: float | None = None,
+        operation: Operation | None = None,
+    ) -> None:
         """
         Script a fault; the docstring of `bitget_spot.sandbox` describes each.
 
@@ -132,16 +142,17 @@ class Sandbox(Exchange):
             times: How often; by default once, or without end if there is a chance.
             skip: How many requests pass first.
             chance: The share of requests that it happens to, above 0 and up to 1.
+            operation: The operation whose requests it happens to, as in `bitget_spot_api.operations`; by default any.
 
         Raises:
-            ValueError: The name is unknown, or a value or a number is not valid for it.
+            ValueError: The name is unknown, or a value, a number or the operation is not valid for it.
 
         """
         parsed = Fault.parse(fault)
         if parsed.name == "clock-skew":
             self._skew = parsed.seconds("clock-skew")
         else:
-            self._faults.add(parsed, times=times, skip=skip, chance=chance)
+            self._faults.add(parsed, times=times, skip=skip, chance=chance, operation=operation)
 
     def clear_faults(self) -> None:
         """Remove the faults to come, and correct the exchange's clock."""
