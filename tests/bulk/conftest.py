@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sandboxes import HIGH_RATE, StartSandbox
 
-from bitget_spot._bulk import confirmation, open_orders
+from bitget_spot._bulk import confirmation, open_order, open_orders
 from bitget_spot._middleware import retry
 from bitget_spot.rate_limit import policy
 from bitget_spot.sandbox import Sandbox
@@ -39,7 +39,7 @@ def short_listing_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorten the pauses between two listings, and the one before an order that was not accepted is sent again."""
     monkeypatch.setattr(open_orders, "LISTING_INTERVAL", 0.01)
     monkeypatch.setattr(open_orders, "MAX_LISTING_INTERVAL", 0.05)
-    monkeypatch.setattr(open_orders, "RETRY_INTERVAL", 0.05)
+    monkeypatch.setattr(open_order, "RETRY_INTERVAL", 0.05)
 
 
 @pytest.fixture

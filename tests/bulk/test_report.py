@@ -124,6 +124,7 @@ def test_rows() -> None:
             "message": "gone",
             "attempts": 2,
             "confirmed": None,
+            "kind": "normal",
         },
         {
             "symbol": None,
@@ -134,6 +135,7 @@ def test_rows() -> None:
             "message": None,
             "attempts": 0,
             "confirmed": "filled",
+            "kind": "normal",
         },
     ]
     assert {type(row["status"]) for row in rows} == {str}

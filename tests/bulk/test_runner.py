@@ -217,10 +217,12 @@ def test_on_progress_that_raises_after_a_cancellation(sandbox: Sandbox) -> None:
 def test_orders_of_a_batch_without_a_result_are_not_confirmed(mode: str, sandbox: Sandbox) -> None:
     """While a batch has no result, no request for its orders is sent, and nothing is confirmed."""
     with connect_to(sandbox) as client:
-        runner = cancel_orders._runner(client, first_orders(sandbox, 2), None, None, None, None, confirm=True)
-        assert len(list(runner.next_calls(0))) == 1
+        orders = first_orders(sandbox, 2)
+        runner = cancel_orders._runner(client, orders, None, None, None, None, confirm=True, category="SPOT")
+        runner.queue.add(runner.plan.targets)
+        assert len(list(runner.queue.next_jobs())) == 1
         run_effects(mode, runner._confirm())
-    assert runner.outcomes == [None] * 2
+    assert [target.outcome for target in runner.plan.targets] == [None] * 2
     assert sandbox.arrivals == []
     # Even if an order is confirmed in another way, it has no outcome that the confirmation could belong to.
     runner.confirmed["orderId", next(iter(sandbox.orders))] = Confirmed.LIVE
