@@ -22,7 +22,7 @@ from bitget_spot import (
     cancel_open_orders,
     cancel_orders,
 )
-from bitget_spot._bulk import runner
+from bitget_spot._bulk import batch_queue
 from bitget_spot._middleware import retry
 from bitget_spot.sandbox import Sandbox, handlers
 from bitget_spot_api import Client
@@ -164,7 +164,7 @@ def test_a_deadline_before_busy_orders_are_sent_again(
     sandbox: Sandbox, cancel: Cancel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """If the pause before busy orders are sent again would outlast the deadline, the run raises immediately."""
-    monkeypatch.setattr(runner, "backoff", lambda *_: 30.0)
+    monkeypatch.setattr(batch_queue, "backoff", lambda *_: 30.0)
     sandbox.inject("row-code=45001")
     with pytest.raises(DeadlineExceeded, match="3 unknown") as caught:
         cancel(connect_to(sandbox), first_orders(sandbox, 3), deadline=10)
@@ -176,7 +176,7 @@ def test_a_run_that_is_stopped_before_busy_orders_are_sent_again(
     sandbox: Sandbox, cancel: Cancel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """If the run ends during the pause before busy orders are sent again, they keep their outcome."""
-    monkeypatch.setattr(runner, "backoff", lambda *_: 30.0)
+    monkeypatch.setattr(batch_queue, "backoff", lambda *_: 30.0)
     sandbox.inject("row-code=45001")
 
     def fail(_: object) -> None:
@@ -191,7 +191,7 @@ def test_a_run_that_is_stopped_before_busy_orders_are_sent_again(
 @pytest.mark.parametrize("code", ["40009", "40014", "40085", "40008", "40309", "40034", "45055", "99999", ""])
 def test_other_codes_of_single_orders_do_not_stop_a_run(code: str, sandbox: Sandbox, cancel: Cancel) -> None:
     """Whatever code a single order has, the run goes on; the order is rejected, and not sent again."""
-    sandbox.inject(f"row-code={code}")
+    sandbox.inject(f"row-code-after={code}")
     report = cancel(connect_to(sandbox, requests_per_second=1000), first_orders(sandbox, 100))
     assert status_counts(report) == {Status.REJECTED: 50, Status.ACCEPTED: 50}
     assert {(outcome.code, outcome.attempts) for outcome in report.only(Status.REJECTED)} == {(code or None, 1)}
@@ -215,7 +215,7 @@ def test_the_kill_switch_outlasts_a_busy_exchange(fault: str, mode: str, sandbox
         return len(batch_sizes(sandbox)) > 20
 
     with run_when(is_seen_twice, sandbox.clear_faults):
-        report = call(mode, cancel_open_orders, connect_to(sandbox, max_retries=1))
+        report = call(mode, cancel_open_orders, connect_to(sandbox, max_retries=1), cancel_by_symbol=False)
     assert still_open(sandbox) == []
     assert {outcome.order.order_id for outcome in report} == set(sandbox.orders)
     assert {outcome.confirmed for outcome in report} == {Confirmed.CANCELLED}
@@ -226,5 +226,5 @@ def test_the_kill_switch_with_orders_that_stay_busy(mode: str, sandbox: Sandbox)
     """If the exchange stays too busy until the deadline, every order is unknown, and the message counts them."""
     sandbox.inject("row-code=45001", times=100_000)
     with pytest.raises(DeadlineExceeded, match=r"the deadline passed while orders may still be open: 120 unknown"):
-        call(mode, cancel_open_orders, connect_to(sandbox, max_retries=1), deadline=0.5)
+        call(mode, cancel_open_orders, connect_to(sandbox, max_retries=1), cancel_by_symbol=False, deadline=0.5)
     assert len(still_open(sandbox)) == 120

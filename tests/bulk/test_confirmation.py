@@ -25,7 +25,7 @@ from bitget_spot import (
     cancel_orders,
 )
 from bitget_spot._bulk import confirmation
-from bitget_spot._bulk.queries import PAGE_SIZE
+from bitget_spot._bulk.accounts.classic import PAGE_SIZE
 from bitget_spot.sandbox import Order as SandboxOrder
 from bitget_spot.sandbox import Sandbox, handlers
 from bitget_spot_api import Client

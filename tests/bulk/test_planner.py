@@ -291,7 +291,7 @@ def test_invalid_default_symbol(symbol: Any) -> None:
 def test_a_default_symbol_that_is_a_number() -> None:
     """A `symbol=` that is not text is refused with its place in the message."""
     with pytest.raises(InvalidBatchError, match="symbol: is 5"):
-        cancel_orders.plan(orders=by_order_id(1), symbol=5)  # type: ignore[arg-type]  # to be refused
+        cancel_orders.plan(orders=by_order_id(1), symbol=5)  # type: ignore[call-overload]  # to be refused
 
 
 @pytest.mark.parametrize("symbol", ["BTC/USDT", "btc-usdt", "BTC_USDT", "BTC/USDT:USDT", "BTC USDT", " BTC/USDT "])

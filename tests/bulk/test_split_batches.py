@@ -23,7 +23,7 @@ from bitget_spot import (
     cancel_open_orders,
     cancel_orders,
 )
-from bitget_spot._bulk.planner import OrderTarget
+from bitget_spot._bulk.orders import OrderTarget
 from bitget_spot._bulk.recovery import MAX_EXTRA_REQUESTS, SplitBudget, halves
 from bitget_spot.sandbox import Order, Sandbox
 from bitget_spot_api import Client
@@ -164,7 +164,7 @@ def test_other_refusals_are_not_divided(code: str, sandbox: Sandbox, cancel: Can
 def test_a_code_that_may_be_temporary_or_final(sandbox: Sandbox, cancel: Cancel) -> None:
     """A batch that is refused with 40808 twice is divided, and every order is rejected in the end."""
     orders = sandbox.open_orders(2)
-    sandbox.inject(f"code={ERROR_CODES['ambiguous'][0]}", times=100)
+    sandbox.inject(f"code={ERROR_CODES['gateway']['ambiguous'][0]}", times=100)
     report = cancel(connect_to(sandbox), without_symbol(orders))
     assert {(outcome.status, outcome.code, outcome.attempts) for outcome in report} == {(Status.REJECTED, "40808", 4)}
     assert sorted(batch_sizes(sandbox)) == [1, 1, 1, 1, 2, 2]
@@ -205,11 +205,12 @@ def test_a_deadline_while_a_batch_is_divided(sandbox: Sandbox, cancel: Cancel) -
     assert len(still_open(sandbox)) == 4
 
 
-def test_the_kill_switch_with_a_refused_symbol(mode: str, sandbox: Sandbox) -> None:
+@pytest.mark.parametrize("by_symbol", [True, False])
+def test_the_kill_switch_with_a_refused_symbol(by_symbol: bool, mode: str, sandbox: Sandbox) -> None:
     """The kill switch cancels all other orders, and reports those of the refused pair as rejected and live."""
     orders = fifty_with_refused(sandbox, 17, 18)
     sandbox.refused_symbols[REFUSED] = "40309"
-    report = call(mode, cancel_open_orders, connect_to(sandbox))
+    report = call(mode, cancel_open_orders, connect_to(sandbox), cancel_by_symbol=by_symbol)
     refused = {orders[17].order_id, orders[18].order_id}
     assert {order.order_id for order in still_open(sandbox)} == refused
     for outcome in report:
@@ -219,7 +220,8 @@ def test_the_kill_switch_with_a_refused_symbol(mode: str, sandbox: Sandbox) -> N
             assert (outcome.status, outcome.confirmed) == (Status.ACCEPTED, Confirmed.CANCELLED)
 
 
-def test_the_kill_switch_with_a_symbol_that_is_refused_at_first(mode: str, sandbox: Sandbox) -> None:
+@pytest.mark.parametrize("by_symbol", [True, False])
+def test_the_kill_switch_with_a_symbol_that_is_refused_at_first(by_symbol: bool, mode: str, sandbox: Sandbox) -> None:
     """If the market's state changes during the run, the kill switch cancels the orders that were refused at first."""
     fifty_with_refused(sandbox, 17)
     sandbox.refused_symbols[REFUSED] = "40309"
@@ -228,7 +230,9 @@ def test_the_kill_switch_with_a_symbol_that_is_refused_at_first(mode: str, sandb
         if any(outcome.status is Status.REJECTED for outcome in outcomes):
             sandbox.refused_symbols.clear()
 
-    report = call(mode, cancel_open_orders, connect_to(sandbox), on_progress=on_progress)
+    report = call(
+        mode, cancel_open_orders, connect_to(sandbox), cancel_by_symbol=by_symbol, on_progress=on_progress
+    )
     assert still_open(sandbox) == []
     assert {(outcome.status, outcome.confirmed) for outcome in report} == {(Status.ACCEPTED, Confirmed.CANCELLED)}
 

@@ -20,7 +20,7 @@ from bitget_spot._bulk.accounts import Account, Call, ListedOrder, Page
 from bitget_spot._bulk.accounts.base import milliseconds
 from bitget_spot._bulk.batch_queue import BatchJob, BatchQueue
 from bitget_spot._bulk.confirmation import Confirmation
-from bitget_spot._bulk.finished_orders import FinishedOrders
+from bitget_spot._bulk.finished_orders import FinishedOrders, FinishedSearch
 from bitget_spot._bulk.jobs import Job, JobLoop
 from bitget_spot._bulk.listing import ListingRound, PageJob, new_round
 from bitget_spot._bulk.open_order import OpenOrder
@@ -329,8 +329,22 @@ class OpenOrderCanceller:
         def take(order: ListedOrder) -> bool:
             return self.order_filter.includes(order) and self.seen.take_finished(order, began_at)
 
-        finished = FinishedOrders(self._scope, self.queries.account, self._symbol_cancels.succeeded(), take)
+        finished = FinishedOrders(self._scope, self.queries.account, list(self._finished_searches()), take)
         yield from JobLoop(self.queries.client, self._scope, finished.next_jobs, finished.record).run()
+
+    def _finished_searches(self) -> Iterator[FinishedSearch]:
+        """Yield where to look: each pair that was cancelled as a whole, and all other pairs."""
+        account = self.queries.account
+        if "normal" not in self.order_filter.kinds_of(account):
+            return
+        cancelled = {cancel.symbol: cancel for cancel in self._symbol_cancels.succeeded()}
+        for symbol, cancel in cancelled.items():
+            yield FinishedSearch(symbol, reads_on=not cancel.listed_before)
+        if None in cancelled:
+            return
+        for symbol in self.order_filter.symbols or (None,):
+            if symbol not in cancelled:
+                yield FinishedSearch(symbol)
 
     def _confirm(self) -> EffectGenerator[None]:
         try:
