@@ -299,7 +299,10 @@ class OpenOrderCanceller:
         """Decide what a complete listing means whose cancels are all over."""
         now = self._scope.clock()
         listed = self._round.listed
-        self._empty_rounds = 0 if listed else self._empty_rounds + 1
+        if listed or self._round.has_failed:
+            self._empty_rounds = 0
+        if not listed:
+            self._empty_rounds += 1
         open_orders = [self.seen.see(order) for order in listed.values()]
         if open_orders and all(open_order.cannot_be_cancelled(now) for open_order in open_orders):
             self.seen.mark_live(listed)
