@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sandboxes import HIGH_RATE, StartSandbox
 
-from bitget_spot._bulk import confirmation, open_order, open_orders
+from bitget_spot._bulk import confirmation, listing, open_order, open_orders
 from bitget_spot._middleware import retry
 from bitget_spot.rate_limit import policy
 from bitget_spot.sandbox import Sandbox
@@ -36,9 +36,11 @@ def short_confirmation_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def short_listing_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Shorten the pauses between two listings, and the one before an order that was not accepted is sent again."""
+    """Shorten the pauses before another listing, and the one before an order that was not accepted is sent again."""
     monkeypatch.setattr(open_orders, "LISTING_INTERVAL", 0.01)
     monkeypatch.setattr(open_orders, "MAX_LISTING_INTERVAL", 0.05)
+    monkeypatch.setattr(listing, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(listing, "MAX_PAUSE", 0.05)
     monkeypatch.setattr(open_order, "RETRY_INTERVAL", 0.05)
 
 

@@ -15,7 +15,7 @@ from sandboxes import StartSandbox, call, connect_to, count_requests, still_open
 from bitget_spot import Confirmed, InvalidResponseError, Report, Status, cancel_open_orders
 from bitget_spot.sandbox import Order, Sandbox, handlers
 from bitget_spot_api import Client
-from bitget_spot_api.operations import BATCH_CANCEL_ORDERS, GET_UNFILLED_ORDERS
+from bitget_spot_api.operations import BATCH_CANCEL_ORDERS, GET_CURRENT_PLAN_ORDERS, GET_UNFILLED_ORDERS, Operation
 
 pytestmark = pytest.mark.usefixtures("short_retry_pauses", "short_listing_intervals")
 
@@ -70,10 +70,10 @@ def test_a_malformed_listing_is_sent_again(
     """After malformed listings the kill switch lists again, cancels every order, and logs each malformed listing."""
     sandbox = start_sandbox(orders=8)
     inject_listing(sandbox, data, times=3)
-    assert_all_cancelled(sandbox, cancel_open(connect_to(sandbox)))
+    assert_all_cancelled(sandbox, cancel_open(connect_to(sandbox), kinds=["normal"]))
     warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert len(warnings) == 3
-    assert all(warning.startswith("cannot list the open orders: HTTP 200: ") for warning in warnings)
+    assert all(warning.startswith("cannot list the open normal orders: HTTP 200: ") for warning in warnings)
 
 
 @pytest.mark.parametrize("data", [None, {}, ["1300000000000000001"], [{"symbol": "BTCUSDT"}]], ids=repr)
@@ -91,12 +91,47 @@ def test_a_listing_that_stays_malformed(data: Any, start_sandbox: StartSandbox, 
     assert len(still_open(sandbox)) == 8
 
 
+@pytest.mark.parametrize("operation", [GET_UNFILLED_ORDERS, GET_CURRENT_PLAN_ORDERS], ids=["normal", "plan"])
+def test_a_malformed_listing_of_one_kind(
+    operation: Operation, start_sandbox: StartSandbox, cancel_open: CancelOpen
+) -> None:
+    """While the listing of one kind is malformed, empty listings of the other kinds are no all-clear."""
+    sandbox = start_sandbox(orders=0)
+    sandbox.open_orders(2, kind="plan" if operation is GET_CURRENT_PLAN_ORDERS else "normal")
+    sandbox.inject("list-data={}", times=8, operation=operation)
+    assert_all_cancelled(sandbox, cancel_open(connect_to(sandbox)))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [None, [], "none", {}, {"orderList": "none"}, {"orderList": {}}, {"orderList": None}, {"orderList": [{}]}],
+    ids=repr,
+)
+def test_a_malformed_listing_of_trigger_orders(
+    data: Any, start_sandbox: StartSandbox, cancel_open: CancelOpen, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A listing of trigger orders that is not a page of orders is asked for again, and the log says why."""
+    sandbox = start_sandbox(orders=0)
+    sandbox.open_orders(2, kind="plan")
+    inject_listing(sandbox, data)
+    assert_all_cancelled(sandbox, cancel_open(connect_to(sandbox), kinds=["plan"]))
+    assert "cannot list the open plan orders: HTTP 200: " in caplog.text
+
+
+def test_a_last_page_without_trigger_orders(start_sandbox: StartSandbox, cancel_open: CancelOpen) -> None:
+    """A listing of trigger orders that is null, and said to be the last page, is an empty page."""
+    sandbox = start_sandbox(orders=0)
+    inject_listing(sandbox, {"orderList": None, "nextFlag": False}, times=2)
+    assert len(cancel_open(connect_to(sandbox), kinds=["plan"])) == 0
+    assert len(sandbox.arrivals) == 2
+
+
 def test_one_malformed_page(start_sandbox: StartSandbox, cancel_open: CancelOpen) -> None:
-    """A listing with one malformed page is not complete: it is sent again from its first page."""
+    """A listing with a malformed page is not complete: the page is asked for again."""
     sandbox = start_sandbox(orders=230)
     sandbox.inject("list-data={}", skip=1)
     sandbox.inject("list-data={}", skip=2)
-    assert_all_cancelled(sandbox, cancel_open(connect_to(sandbox)))
+    assert_all_cancelled(sandbox, cancel_open(connect_to(sandbox), kinds=["normal"]))
 
 
 @pytest.mark.parametrize("between", [{}, None, "none"])
@@ -107,7 +142,7 @@ def test_empty_listings_count_only_in_a_row(between: Any, start_sandbox: StartSa
     for _ in range(2):
         inject_listing(sandbox, between)
         inject_listing(sandbox, [])
-    assert_all_cancelled(sandbox, cancel_open(connect_to(sandbox)))
+    assert_all_cancelled(sandbox, cancel_open(connect_to(sandbox), kinds=["normal"]))
 
 
 def test_an_error_between_two_empty_listings(start_sandbox: StartSandbox, cancel_open: CancelOpen) -> None:
@@ -116,16 +151,16 @@ def test_an_error_between_two_empty_listings(start_sandbox: StartSandbox, cancel
     inject_listing(sandbox, [])
     sandbox.inject("list-code=45001")
     inject_listing(sandbox, [])
-    assert_all_cancelled(sandbox, cancel_open(connect_to(sandbox, max_retries=0)))
+    assert_all_cancelled(sandbox, cancel_open(connect_to(sandbox, max_retries=0), kinds=["normal"]))
 
 
 def test_orders_between_two_empty_listings(start_sandbox: StartSandbox, cancel_open: CancelOpen) -> None:
     """Orders that are listed between two empty listings start the count again."""
     sandbox = start_sandbox(orders=2)
     inject_listing(sandbox, [])
-    assert_all_cancelled(sandbox, cancel_open(connect_to(sandbox)))
-    # An empty listing, the orders, two empty listings in a row; the last one belongs to the confirmation.
-    assert count_requests(sandbox, GET_UNFILLED_ORDERS) == 5
+    assert_all_cancelled(sandbox, cancel_open(connect_to(sandbox), kinds=["normal"]))
+    # An empty listing, the orders, two empty listings in a row.
+    assert count_requests(sandbox, GET_UNFILLED_ORDERS) == 4
 
 
 def test_a_malformed_listing_of_one_of_two_symbols(start_sandbox: StartSandbox, cancel_open: CancelOpen) -> None:
@@ -133,9 +168,9 @@ def test_a_malformed_listing_of_one_of_two_symbols(start_sandbox: StartSandbox, 
     sandbox = start_sandbox(orders=0)
     sandbox.open_orders(4, symbol="ETHUSDT")
     for _ in range(4):
-        # The listing of BTCUSDT, which is empty, is followed by one of ETHUSDT, which is malformed.
+        # One of the two listings, which are read side by side, is malformed.
         sandbox.inject("list-data={}", skip=1)
-    report = cancel_open(connect_to(sandbox), symbols=["BTCUSDT", "ETHUSDT"])
+    report = cancel_open(connect_to(sandbox), symbols=["BTCUSDT", "ETHUSDT"], kinds=["normal"])
     assert_all_cancelled(sandbox, report)
 
 
@@ -166,6 +201,6 @@ def test_nothing_but_ids_is_sent(
         return fields | {"orderId": int(order.order_id)}
 
     monkeypatch.setattr(handlers, "order_row", row)
-    assert_all_cancelled(sandbox, cancel_open(connect_to(sandbox)))
+    assert_all_cancelled(sandbox, cancel_open(connect_to(sandbox), cancel_by_symbol=False))
     cancels = [arrival for arrival in sandbox.arrivals if arrival.path == BATCH_CANCEL_ORDERS.path]
     assert [sorted(arrival.order_ids) for arrival in cancels] == [sorted(sandbox.orders)]

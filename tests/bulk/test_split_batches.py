@@ -230,9 +230,7 @@ def test_the_kill_switch_with_a_symbol_that_is_refused_at_first(by_symbol: bool,
         if any(outcome.status is Status.REJECTED for outcome in outcomes):
             sandbox.refused_symbols.clear()
 
-    report = call(
-        mode, cancel_open_orders, connect_to(sandbox), cancel_by_symbol=by_symbol, on_progress=on_progress
-    )
+    report = call(mode, cancel_open_orders, connect_to(sandbox), cancel_by_symbol=by_symbol, on_progress=on_progress)
     assert still_open(sandbox) == []
     assert {(outcome.status, outcome.confirmed) for outcome in report} == {(Status.ACCEPTED, Confirmed.CANCELLED)}
 

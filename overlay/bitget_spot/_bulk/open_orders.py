@@ -283,6 +283,8 @@ class OpenOrderCanceller:
         """Begin the next listing, or end the run, if it is time to."""
         if self._round.account is not self.queries.account:
             self._begin()
+        if not self._round.is_judged and (self._round.listed or self._round.has_failed):
+            self._empty_rounds = 0
         self._cancel_due(list(self._round.undecided))
         completed_at = self._round.completed_at
         if completed_at is None or self._is_clear:
@@ -299,8 +301,6 @@ class OpenOrderCanceller:
         """Decide what a complete listing means whose cancels are all over."""
         now = self._scope.clock()
         listed = self._round.listed
-        if listed or self._round.has_failed:
-            self._empty_rounds = 0
         if not listed:
             self._empty_rounds += 1
         open_orders = [self.seen.see(order) for order in listed.values()]
