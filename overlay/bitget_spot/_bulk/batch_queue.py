@@ -212,7 +212,7 @@ class BatchQueue:
             Batch(job.batch.account, part),
             retries or job.retries,
             job.split_budget,
-            context=RequestContext(self._account_scope, is_valid=True),
+            context=RequestContext(job.context.scope, is_valid=True),
             delay=delay,
         )
 
@@ -221,8 +221,10 @@ class BatchQueue:
         used = job.batch.account
         if not self.selection.switches_after(used, error):
             return used is not self.selection.account and job.context.stopped
-        self._account_scope.stop()
-        self._account_scope = self.scope.child()
+        if job.context.scope is self._account_scope:
+            # The first refusal keeps the others from being sent; those in flight will be refused as well.
+            self._account_scope.stop()
+            self._account_scope = self.scope.child()
         return True
 
     def _plan_again(self, job: BatchJob) -> list[OrderTarget]:
