@@ -7,13 +7,21 @@ import inspect
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, TypeAlias
 
 import httpx
 import pytest
-from attrs import define, field, frozen
 from reports import pickled, report_carried_by, status_counts
 from sandboxes import StartSandbox, call, connect_to, still_open
+from virtual_time import (
+    RunVirtually,
+    StartVirtualSandbox,
+    VirtualJobLoop,
+    VirtualQueries,
+    VirtualTime,
+    start_with_virtual_time,
+)
 from waiting import run_when
 
 from bitget_spot import (
@@ -34,22 +42,20 @@ from bitget_spot import (
     cancel_open_orders,
     cancel_orders,
 )
-from bitget_spot._bulk.open_orders import (
-    CANCEL_TIMEOUT,
-    LISTING_INTERVAL,
-    MAX_CANCELS,
-    MAX_LISTING_INTERVAL,
-    OpenOrderCanceller,
-    OrderFilter,
-)
-from bitget_spot._bulk.queries import OrderQueries
+from bitget_spot._bulk import open_orders
+from bitget_spot._bulk.accounts import AccountSelection, ListedOrder
+from bitget_spot._bulk.listing import FIRST_PAUSE, MAX_PAUSE
+from bitget_spot._bulk.open_order import CANCEL_TIMEOUT, MAX_CANCELS
+from bitget_spot._bulk.open_orders import LISTING_INTERVAL, OpenOrderCanceller
+from bitget_spot._bulk.order_filter import OrderFilter
+from bitget_spot._bulk.report import Kind
 from bitget_spot._bulk.runner import ProgressCallback
-from bitget_spot._concurrency import EffectGenerator, run_async, run_sync
+from bitget_spot._concurrency import run_async, run_sync
 from bitget_spot._middleware.context import CancelScope
 from bitget_spot.client import SpotClient
 from bitget_spot.sandbox import Sandbox
 from bitget_spot_api import Client
-from bitget_spot_api.models import Order, OrderRef
+from bitget_spot_api.models import OrderRef
 from bitget_spot_api.operations import BATCH_CANCEL_ORDERS
 
 pytestmark = pytest.mark.usefixtures("short_retry_pauses", "short_rate_limit_pauses")
@@ -80,65 +86,29 @@ def assert_all_cancelled(sandbox: Sandbox, report: Report) -> None:
     assert {outcome.confirmed for outcome in report} == {Confirmed.CANCELLED}
 
 
-@define
-class VirtualTime:
-    """
-    A clock that only the pauses of the kill switch advance.
-
-    Attributes:
-        now: The time, in seconds.
-        pauses: The pauses, in seconds.
-        scheduled: What happens during a pause, and when.
-
-    """
-
-    now: float = 0.0
-    pauses: list[float] = field(factory=list)
-    scheduled: list[tuple[float, Callable[[], object]]] = field(factory=list)
-
-    def read(self) -> float:
-        """Return the time."""
-        return self.now
-
-    def advance(self, seconds: float) -> None:
-        """Advance the clock, and do what is scheduled until then."""
-        assert len(self.pauses) < 10_000, "the kill switch does not end"
-        self.pauses.append(seconds)
-        self.now += seconds
-        for item in [item for item in self.scheduled if item[0] <= self.now]:
-            self.scheduled.remove(item)
-            _, action = item
-            action()
-
-
-@frozen
-class VirtualQueries(OrderQueries):
-    """Requests for orders whose pauses advance a virtual clock."""
-
-    time: VirtualTime
-
-    def pause(self, seconds: float) -> EffectGenerator[None]:
-        yield from ()
-        self.time.advance(min(seconds, self.scope.remaining()))
-
-
-RunVirtually: TypeAlias = Callable[..., Report]
-
-
 @pytest.fixture
-def run_virtually(mode: str) -> RunVirtually:
-    """Return a function that runs the kill switch in virtual time, without retries of single requests."""
+def run_virtually(mode: str, monkeypatch: pytest.MonkeyPatch) -> RunVirtually:
+    """
+    Return a function that runs the kill switch in virtual time, without retries of single requests.
+
+    By default it lists normal orders only and cancels them in batches.
+    """
 
     def run_virtually(
         sandbox: Sandbox,
         virtual_time: VirtualTime,
         deadline: float | None = 60,
         on_progress: ProgressCallback | None = None,
+        *,
+        kinds: tuple[Kind, ...] = ("normal",),
+        by_symbol: bool = False,
     ) -> Report:
+        monkeypatch.setattr(open_orders, "JobLoop", partial(VirtualJobLoop, virtual_time))
         client = connect_to(sandbox, max_retries=0)
         scope = CancelScope(deadline=deadline, clock=virtual_time.read)
-        queries = VirtualQueries(client, scope, virtual_time)
-        canceller = OpenOrderCanceller(queries, OrderFilter(), on_progress)
+        selection = AccountSelection.for_client(client, "SPOT")
+        queries = VirtualQueries(client, scope, selection, virtual_time)
+        canceller = OpenOrderCanceller(queries, OrderFilter(kinds=kinds), by_symbol, on_progress)
         with canceller.reporting():
             if mode == "asyncio":
                 asyncio.run(run_in_task(client, canceller))
@@ -157,18 +127,10 @@ async def run_in_task(client: SpotClient, canceller: OpenOrderCanceller) -> None
 
 
 @pytest.fixture
-def start_virtual_sandbox(start_sandbox: StartSandbox) -> Callable[..., tuple[Sandbox, VirtualTime]]:
+def start_virtual_sandbox(start_sandbox: StartSandbox) -> StartVirtualSandbox:
     """Return a function that starts a sandbox whose cancels are executed in virtual time."""
+    return partial(start_with_virtual_time, start_sandbox)
 
-    def start(**settings: Any) -> tuple[Sandbox, VirtualTime]:
-        virtual_time = VirtualTime()
-        sandbox = start_sandbox(timer=virtual_time.read, requests_per_second=100_000, **settings)
-        return sandbox, virtual_time
-
-    return start
-
-
-StartVirtualSandbox: TypeAlias = Callable[..., tuple[Sandbox, VirtualTime]]
 
 TEMPORARY_FAULTS: Final[dict[str, type[BitgetError]]] = {
     "list-code=45001": SystemBusyError,
@@ -203,12 +165,12 @@ def test_listings_that_fail_for_a_while(
     assert_all_cancelled(sandbox, run_virtually(sandbox, virtual_time))
     warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     for warning in warnings:
-        assert warning.startswith("cannot list the open orders: ")
+        assert warning.startswith("cannot list the open normal orders: ")
         assert warning.endswith("; trying again")
     pauses = virtual_time.pauses[: len(warnings)]
-    expected = [LISTING_INTERVAL * 2**number for number in range(len(warnings))]
-    assert pauses == [min(pause, MAX_LISTING_INTERVAL) for pause in expected]
-    assert 5.0 <= sum(pauses) < 5.0 + MAX_LISTING_INTERVAL
+    expected = [FIRST_PAUSE * 2**number for number in range(len(warnings))]
+    assert pauses == pytest.approx([min(pause, MAX_PAUSE) for pause in expected])
+    assert 5.0 <= sum(pauses) < 5.0 + MAX_PAUSE
 
 
 @pytest.mark.parametrize("fault", TEMPORARY_FAULTS)
@@ -249,7 +211,7 @@ def test_an_exchange_that_cannot_be_reached_for_a_while(
     with run_when(lambda: len(caplog.records) >= 5, sandbox.start):
         assert_all_cancelled(sandbox, cancel_open(client))
     assert "NetworkError" not in caplog.text
-    assert "cannot list the open orders: ConnectError: " in caplog.text
+    assert "cannot list the open normal orders: ConnectError: " in caplog.text
 
 
 @pytest.mark.usefixtures("short_listing_intervals")
@@ -303,7 +265,6 @@ def test_the_cause_of_a_network_error(start_sandbox: StartSandbox, cancel_open: 
         ("40012", AuthenticationError),
         ("40014", PermissionDeniedError),
         ("40018", PermissionDeniedError),
-        ("40085", WrongEnvironmentError),
         ("40099", WrongEnvironmentError),
         ("40034", InvalidParameterError),
     ],
@@ -332,7 +293,7 @@ def test_an_unrecoverable_error_of_a_later_listing(
     assert status_counts(report_carried_by(caught.value)) == {Status.ACCEPTED: 4}
 
 
-@pytest.mark.parametrize("code", ["40009", "40014", "40085"])
+@pytest.mark.parametrize("code", ["40009", "40014", "40099"])
 def test_unrecoverable_errors_of_a_cancel(
     code: str, start_virtual_sandbox: StartVirtualSandbox, run_virtually: RunVirtually
 ) -> None:
@@ -484,7 +445,7 @@ def test_a_network_error_of_find(start_sandbox: StartSandbox, mode: str) -> None
         find(mode, client)
 
 
-def find(mode: str, client: Client) -> list[Order]:
+def find(mode: str, client: Client) -> list[ListedOrder]:
     """List the orders that would be cancelled, in this thread or in a task."""
     if mode == "asyncio":
         return asyncio.run(cancel_open_orders.find_asyncio(client=client))
