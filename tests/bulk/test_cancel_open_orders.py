@@ -244,7 +244,7 @@ def test_ctrl_c_while_waiting(start_sandbox: StartSandbox) -> None:
         pytest.raises(KeyboardInterrupt) as caught,
         interrupt_when(listings(sandbox, 2)),
     ):
-        cancel_open_orders.sync(client=client)
+        cancel_open_orders.sync(client=client, kinds=["normal"])
     assert report_carried_by(caught.value).counts[Status.ACCEPTED] == 2
 
 
@@ -266,7 +266,7 @@ def test_ctrl_c_during_the_confirmation(start_sandbox: StartSandbox, monkeypatch
         # The first search looks the second order up; the second search has begun with the second lookup.
         interrupt_when(lambda: count_requests(sandbox, GET_ORDER_INFO) == 2),
     ):
-        cancel_open_orders.sync(client=client)
+        cancel_open_orders.sync(client=client, kinds=["normal"])
     assert confirmed_by_id(report_carried_by(caught.value)) == {first: Confirmed.CANCELLED, second: None}
 
 
@@ -276,7 +276,7 @@ def test_cancelled_task(start_sandbox: StartSandbox) -> None:
 
     async def cancel_the_task() -> BaseException:
         async with connect_to(sandbox) as client:
-            task = asyncio.create_task(cancel_open_orders.asyncio(client=client))
+            task = asyncio.create_task(cancel_open_orders.asyncio(client=client, kinds=["normal"]))
             await wait_until(listings(sandbox, 2))
             task.cancel()
             with pytest.raises(asyncio.CancelledError) as caught:
