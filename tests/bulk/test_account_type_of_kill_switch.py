@@ -15,6 +15,7 @@ from bitget_spot._bulk.accounts import AccountSelection
 from bitget_spot._bulk.open_orders import OpenOrderCanceller
 from bitget_spot._bulk.order_filter import OrderFilter
 from bitget_spot._bulk.queries import OrderQueries
+from bitget_spot._bulk.report import Kind
 from bitget_spot._middleware.account_type import AccountType
 from bitget_spot._middleware.context import CancelScope
 from bitget_spot.sandbox import Sandbox
@@ -28,6 +29,7 @@ from bitget_spot_api.operations import (
     GET_CURRENT_PLAN_ORDERS,
     GET_UNFILLED_ORDERS,
     GET_UNIFIED_UNFILLED_ORDERS,
+    Operation,
 )
 
 pytestmark = pytest.mark.usefixtures("short_retry_pauses", "short_listing_intervals", "short_confirmation_pauses")
@@ -176,7 +178,7 @@ def test_a_type_that_changes_before_the_pairs_are_cleared(start_sandbox: StartSa
 
 @pytest.mark.parametrize(("kind", "operation"), [("tpsl", CANCEL_ORDER), ("plan", BATCH_CANCEL_PLAN_ORDERS)])
 def test_a_type_that_changes_before_single_orders_are_cancelled(
-    kind: str, operation: Any, start_sandbox: StartSandbox, cancel_open: CancelOpen
+    kind: Kind, operation: Operation, start_sandbox: StartSandbox, cancel_open: CancelOpen
 ) -> None:
     """If the cancels of orders of another kind are refused, the run goes on, and they are reported as not sent."""
     sandbox = start_sandbox(orders=0)

@@ -32,6 +32,7 @@ from bitget_spot._bulk import confirmation
 from bitget_spot._bulk.accounts import ListedOrder, account_of
 from bitget_spot._bulk.open_order import first_seen
 from bitget_spot._bulk.order_filter import OrderFilter
+from bitget_spot._bulk.report import Kind
 from bitget_spot._bulk.single_cancels import SingleCancels
 from bitget_spot._middleware.account_type import AccountType
 from bitget_spot._middleware.context import CancelScope
@@ -62,7 +63,8 @@ SYMBOLS: Final = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
 
 def open_every_kind(sandbox: Sandbox, normal: int = 6, tpsl: int = 5, plan: int = 4) -> None:
     """Open orders of every kind, over several trading pairs."""
-    for kind, count in (("normal", normal), ("tpsl", tpsl), ("plan", plan)):
+    counts: dict[Kind, int] = {"normal": normal, "tpsl": tpsl, "plan": plan}
+    for kind, count in counts.items():
         for number in range(count):
             sandbox.open_orders(1, kind=kind, symbol=SYMBOLS[number % 3])
 
@@ -195,7 +197,7 @@ def test_more_trigger_orders_than_a_page(start_sandbox: StartSandbox, cancel_ope
 
 
 @pytest.mark.parametrize("kind", ["tpsl", "plan"])
-def test_an_order_that_is_triggered_meanwhile(kind: str, start_sandbox: StartSandbox, cancel_open: CancelOpen) -> None:
+def test_an_order_that_is_triggered_meanwhile(kind: Kind, start_sandbox: StartSandbox, cancel_open: CancelOpen) -> None:
     """A triggered order becomes a normal one with another id: that one is found by the next listing and cancelled."""
     sandbox = start_sandbox(orders=0, cancel_delay=0.1)
     triggered, other = sandbox.open_orders(2, kind=kind, symbol="BTCUSDT")
@@ -310,8 +312,9 @@ def test_the_kinds_of_each_account() -> None:
     """A classic account has three kinds; a unified one has strategy orders in futures categories only."""
     every_kind = OrderFilter().kinds_of(account_of("classic", "SPOT"))
     assert every_kind == ("normal", "tpsl", "plan")
-    for category in ("SPOT", "MARGIN"):
-        assert OrderFilter().kinds_of(account_of("unified", category)) == ("normal",)  # type: ignore[arg-type]
+    without_strategies: list[Category] = ["SPOT", "MARGIN"]
+    for category in without_strategies:
+        assert OrderFilter().kinds_of(account_of("unified", category)) == ("normal",)
     futures: list[Category] = ["USDT-FUTURES", "COIN-FUTURES", "USDC-FUTURES"]
     for category in futures:
         assert OrderFilter().kinds_of(account_of("unified", category)) == ("normal", "tpsl")
@@ -419,7 +422,7 @@ def test_a_deadline_while_single_orders_are_cancelled(start_sandbox: StartSandbo
 
 
 @pytest.mark.parametrize(("kind", "operation"), [("tpsl", CANCEL_ORDER), ("plan", BATCH_CANCEL_PLAN_ORDERS)])
-def test_a_task_that_is_cancelled_twice(kind: str, operation: Operation, start_sandbox: StartSandbox) -> None:
+def test_a_task_that_is_cancelled_twice(kind: Kind, operation: Operation, start_sandbox: StartSandbox) -> None:
     """After a second cancellation the run does not wait for the requests in flight; their orders are unknown."""
     sandbox = start_sandbox(orders=0)
     sandbox.open_orders(1, kind=kind)
