@@ -417,3 +417,20 @@ def test_request_that_cannot_be_written_is_not_sent(credentials: Credentials) ->
     client = connect(credentials, transport=httpx.MockTransport(refuse), rate_limit_store=MemoryStore())
     report = cancel_orders.sync(client=client, orders=[OrderRef(order_id="1")])
     assert [outcome.status for outcome in report] == [Status.NOT_SENT]
+
+
+@pytest.mark.parametrize("proxy", ["127.0.0.1:8080", "ftp://user:hunter2@127.0.0.1", "http://a:hunter2:c"])
+def test_invalid_proxies_are_refused(proxy: str, credentials: Credentials) -> None:
+    """What is not the URL of a proxy is refused at once; the message does not show it, for it may have a password."""
+    with pytest.raises(ValueError, match=r"^proxy: not a valid URL of a proxy; expected something like") as caught:
+        connect(credentials, proxy=proxy)
+    assert "hunter2" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_request_goes_through_the_proxy(credentials: Credentials) -> None:
+    """A request is sent to the proxy that was given."""
+    # Nothing listens there.
+    client = connect(credentials, proxy="http://127.0.0.1:1", max_retries=0, rate_limit_store=MemoryStore())
+    with client, pytest.raises(httpx.ConnectError):
+        batch_cancel_orders.sync(client=client, body=BODY)

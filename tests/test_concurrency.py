@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from collections.abc import Callable
 import pytest
 from effects import Flow, Run, both_runners, recorded, run_in_task, run_in_thread
 
-from bitget_spot._concurrency import Effect, PerLoop, Waiter, effect, run_async
+from bitget_spot._concurrency import Effect, PerLoop, Waiter, effect, run_async, running_loop
 
 # Running a generator
 
@@ -303,6 +304,13 @@ def test_waiters_of_a_loop_have_one_owner() -> None:
     first, second = Waiter(), Waiter()
     assert first.owner is first
     assert second.owner is second
+
+
+def test_program_without_asyncio_has_no_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program that has not imported asyncio has no event loop, and asking does not import it."""
+    monkeypatch.delitem(sys.modules, "asyncio")
+    assert running_loop() is None
+    assert "asyncio" not in sys.modules
 
 
 # Resources of an event loop

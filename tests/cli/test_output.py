@@ -23,6 +23,7 @@ from bitget_spot import (
     Status,
 )
 from bitget_spot._bulk.accounts import ListedOrder
+from bitget_spot._bulk.report import Kind
 from bitget_spot._cli.advice import Exit
 from bitget_spot._cli.check import CheckResult
 from bitget_spot._cli.output import Output, count, sanitize, write
@@ -119,9 +120,10 @@ def test_orders_that_are_not_accepted_are_listed(capsys: pytest.CaptureFixture[s
 def test_kinds_of_orders_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     """If there are other kinds than normal orders, the table has a column for the kind."""
     error = OrderStateError("45055", "no")
+    kinds: tuple[Kind, ...] = ("normal", "tpsl", "plan")
     outcomes = [
         evolve(refused(OrderRef("BTCUSDT", str(number)), Status.REJECTED, error), kind=kind)
-        for number, kind in enumerate(("normal", "tpsl", "plan"))
+        for number, kind in enumerate(kinds)
     ]
     lines = piped_report(capsys, *outcomes).splitlines()
     start = lines.index("  kind    symbol   orderId")
