@@ -114,7 +114,9 @@ class MarkdownWriter:
         name = operation.operation_id
         node = operation.node
         deprecated = "Deprecated. " if node.get("deprecated") else ""
-        yield from (f"(operation-{name.lower()})=", f"## {name}", "", f"**{deprecated}{node['summary']}**", "")
+        # What comes before the first heading would be put at the end of the page, so the label is below its heading.
+        yield from (f"## {name}", "", f"(operation-{name.lower()})=", "")
+        yield from (f"**{deprecated}{node['summary']}**", "")
         yield from ("```text", operation.where, "```", "")
         yield from self.facts(operation)
         yield from _fold("Description")
@@ -312,6 +314,30 @@ def link_to_schema(
     return reference
 
 
+def describe_parameters(_app: Sphinx, _what: str, name: str, _obj: object, _options: object, lines: list[str]) -> None:
+    """Describe the parameters of a generated function: the generator writes only their examples."""
+    module = name.rpartition(".")[0]
+    operation = next((each for each in operations_of(load()) if _module(each) == module), None)
+    if operation is None:
+        return
+    descriptions = {_snake(parameter["name"]): _description(parameter) for parameter in operation.parameters}
+    described: list[str] = []
+    is_replaced = False
+    for line in lines:
+        match = re.match(r"(?P<start>    (?P<name>\w+?)_? \(.*?\)):", line)
+        if match and match["name"] in descriptions:
+            described.append(f"{match['start']}: {descriptions[match['name']]}")
+            is_replaced = True
+        elif not (is_replaced and line.startswith(" " * 8)):
+            described.append(line)
+            is_replaced = False
+    lines[:] = described
+
+
+def _description(parameter: Node) -> str:
+    return _one_line(parameter.get("description") or resolved(load(), parameter["schema"])["description"])
+
+
 def _module(operation: OperationNode) -> str:
     """Return the generated module of an operation."""
     return f"bitget_spot_api.api.{operation.node['tags'][0]}.{_snake(operation.operation_id)}"
@@ -341,11 +367,13 @@ def _snake(name: str) -> str:
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Add the directives, and the links to the schemas."""
+    """Add the directives, the links to the schemas, and the descriptions of parameters."""
     app.add_directive("openapi-document", DocumentDirective)
     app.add_directive("openapi-functions", FunctionsDirective)
     app.add_directive("openapi-models", ModelsDirective)
     app.add_directive("openapi-codes", CodesDirective)
     app.add_transform(CodesInIndex)
     app.connect("missing-reference", link_to_schema)
+    # Before napoleon, which has the priority 500.
+    app.connect("autodoc-process-docstring", describe_parameters, priority=300)
     return {"parallel_read_safe": True}

@@ -221,6 +221,13 @@ def test_pictures_have_a_dark_variant(site: Path, pages: dict[str, Page]) -> Non
     assert "demo-dark.svg" not in " ".join(pages["start.html"].loaded_urls)
 
 
+def test_parameters_are_described(pages: dict[str, Page]) -> None:
+    """Each parameter of a generated function has a description, not only an example."""
+    text = pages["reference/generated.html"].text
+    assert "Example:" not in text
+    assert "Parameters" in text
+
+
 def test_codes_can_be_searched_for(site: Path) -> None:
     """The search ignores numbers in texts, so every code is an entry of the index."""
     index = (site / "searchindex.js").read_text("utf-8")
