@@ -187,10 +187,10 @@ class Report:
 
     def _is_notable(self, outcome: Outcome) -> bool:
         """Return whether an outcome is listed when the report is printed."""
-        if outcome.status is not Status.ACCEPTED:
+        if outcome.status not in (Status.ACCEPTED, Status.GONE):
             return True
         if outcome.confirmed is None:
-            return self.confirm
+            return self.confirm or outcome.status is Status.GONE
         return outcome.confirmed is not Confirmed.CANCELLED
 
 
