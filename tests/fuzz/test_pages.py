@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import io
 import re
 import sys
@@ -18,12 +17,16 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 import check_docs
-from check_docs import TEXTS, PageError, accept, compare, operation_of, parse_page, show, texts_of
-from generate import DOCUMENT
+from check_docs import show
+from document import DOCUMENT, load
+from vendor_pages.comparison import compare, operation_of
+from vendor_pages.facts import Facts, PageError, texts_of
+from vendor_pages.fingerprints import FINGERPRINTS, load_fingerprints, with_texts
+from vendor_pages.reader import parse_page
 
 from .hostile_input import fuzz_settings
 
-SOURCE: Final = DOCUMENT.read_text("utf-8")
+STORED: Final = load_fingerprints(FINGERPRINTS)
 PAGE: Final = """# Batch Cancel
 
 Rate limit: 10 req/sec/UID
@@ -148,8 +151,7 @@ def expand(page: str) -> str:
 @pytest.fixture(scope="module")
 def document() -> Mapping[str, Any]:
     """The OpenAPI document."""
-    parsed: Mapping[str, Any] = YAML(typ="safe").load(SOURCE)
-    return parsed
+    return load(DOCUMENT)
 
 
 @fuzz_settings(100)
@@ -158,7 +160,7 @@ def test_any_page(page: str, document: Mapping[str, Any]) -> None:
     """A page is compared with the document, or refused with a reason; the findings can always be shown."""
     try:
         facts = parse_page(expand(page))
-        operation = operation_of(facts, document)
+        _, operation = operation_of(facts, document, STORED)
     except PageError as error:
         assert str(error)
         return
@@ -166,21 +168,24 @@ def test_any_page(page: str, document: Mapping[str, Any]) -> None:
         show(compare(facts, operation))
 
 
+def accepted(facts: Facts, operation_id: str) -> dict[str, dict[str, str]]:
+    """Return the fingerprints of all operations after a page has been accepted."""
+    stored: dict[str, dict[str, str]] = YAML(typ="safe").load(with_texts(STORED, operation_id, texts_of(facts)))
+    return stored
+
+
 @fuzz_settings(6, share_of=100)
 @given(page=pages())
 def test_accept_changes_only_fingerprints(page: str, document: Mapping[str, Any]) -> None:
-    """Accepting a page stores the fingerprints of its texts in the document, and changes nothing else."""
+    """Accepting a page stores the fingerprints of its texts, and leaves those of all other operations as they are."""
     try:
         facts = parse_page(expand(page))
-        operation = operation_of(facts, document)
+        operation_id, _ = operation_of(facts, document, STORED)
     except PageError:
         return
-    after = YAML(typ="safe").load(accept(SOURCE, operation, texts_of(facts)))
-    changed = after["paths"][operation.path][operation.method.lower()]
-    assert (changed.pop(TEXTS, None) or {}) == texts_of(facts)
-    before = copy.deepcopy(document)
-    before["paths"][operation.path][operation.method.lower()].pop(TEXTS, None)
-    assert after == before
+    after = accepted(facts, operation_id)
+    assert after.pop(operation_id) == texts_of(facts)
+    assert after == {name: texts for name, texts in STORED.items() if name != operation_id}
 
 
 @pytest.mark.parametrize(
@@ -210,9 +215,8 @@ def test_parameter_name_with_yaml_syntax(name: str, document: Mapping[str, Any])
     """The name of a parameter is stored as it is, even if it has a meaning in YAML."""
     page = PAGE.replace("| symbol |", "| " + name.replace("|", "\\|") + " |")
     facts = parse_page(page)
-    operation = operation_of(facts, document)
-    after = YAML(typ="safe").load(accept(SOURCE, operation, texts_of(facts)))
-    assert after["paths"][operation.path][operation.method.lower()][TEXTS] == texts_of(facts)
+    operation_id, _ = operation_of(facts, document, STORED)
+    assert accepted(facts, operation_id)[operation_id] == texts_of(facts)
 
 
 @pytest.mark.parametrize("number", NUMBERS)
@@ -223,7 +227,8 @@ def test_any_number(number: str, place: str, document: Mapping[str, Any]) -> Non
     page = PAGE.replace(place, replacement)
     with redirect_stdout(io.StringIO()):
         facts = parse_page(expand(page))
-        show(compare(facts, operation_of(facts, document)))
+        _, operation = operation_of(facts, document, STORED)
+        show(compare(facts, operation))
 
 
 @pytest.mark.parametrize(
@@ -234,9 +239,9 @@ def test_any_number(number: str, place: str, document: Mapping[str, Any]) -> Non
 @pytest.mark.parametrize("accepting", [False, True])
 def test_command(page: bytes, accepting: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The command exits with 0, 1 or 2, and writes to stderr unless it is 0."""
-    document = tmp_path / "document.yaml"
-    document.write_text(SOURCE, "utf-8")
-    monkeypatch.setattr(check_docs, "DOCUMENT", document)
+    fingerprints = tmp_path / "fingerprints.yaml"
+    fingerprints.write_text(FINGERPRINTS.read_text("utf-8"), "utf-8")
+    monkeypatch.setattr(check_docs, "FINGERPRINTS", fingerprints)
     file = tmp_path / "page.md"
     file.write_bytes(page)
     arguments = ["check_docs.py", str(file)]
