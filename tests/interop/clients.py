@@ -73,19 +73,28 @@ class Ccxt(OtherClient):
         if any("clientOid" in order for order in orders):
             body = {"symbol": symbol, "orderList": orders}
             return _accepted_ids(self.exchange.private_spot_post_v2_spot_trade_batch_cancel_order(body)["data"])
-        accepted = self.exchange.cancel_orders([order["orderId"] for order in orders], self._add_market(symbol))
+        accepted = self.exchange.cancel_orders([order["orderId"] for order in orders], self.add_market(symbol))
         return [order["id"] for order in accepted]
 
     def open_orders(self, symbol: str, limit: int) -> list[str]:
-        return [order["id"] for order in self.exchange.fetch_open_orders(self._add_market(symbol), limit=limit)]
+        return [order["id"] for order in self.exchange.fetch_open_orders(self.add_market(symbol), limit=limit)]
 
     def order_info(self, client_oid: str) -> list[str]:
         return _order_ids(self.exchange.private_spot_get_v2_spot_trade_orderinfo({"clientOid": client_oid})["data"])
 
-    def _add_market(self, symbol: str) -> str:
+    def add_market(self, symbol: str) -> str:
+        """Add a trading pair, and return ccxt's name for it."""
         # Otherwise ccxt loads the markets of the whole exchange.
         pair = f"{symbol}/?"
-        market = {"id": symbol, "symbol": pair, "base": symbol, "quote": "?", "type": "spot", "spot": True}
+        market = {
+            "id": symbol,
+            "symbol": pair,
+            "base": symbol,
+            "quote": "?",
+            "type": "spot",
+            "spot": True,
+            "settle": None,
+        }
         self.exchange.set_markets([market])
         return pair
 
@@ -154,7 +163,7 @@ class TypedBitget(OtherClient):
         return _order_ids(self._call(lambda spot: spot.order.info(client_oid=client_oid, validate=False)))
 
     def _call(self, call: Callable[[Any], Awaitable[Any]]) -> Any:
-        return asyncio.run(_call_within(self._open_spot(), call))
+        return asyncio.run(call_within(self._open_spot(), call))
 
     @asynccontextmanager
     async def _open_spot(self) -> AsyncIterator[Any]:
@@ -185,7 +194,7 @@ class BitgetApiClient(OtherClient):
         return _order_ids(self._call(lambda spot: spot.get_order_info(clientOid=client_oid)))
 
     def _call(self, call: Callable[[Any], Awaitable[Any]]) -> Any:
-        return asyncio.run(_call_within(self._open_spot(), call))["data"]
+        return asyncio.run(call_within(self._open_spot(), call))["data"]
 
     @asynccontextmanager
     async def _open_spot(self) -> AsyncIterator[Any]:
@@ -199,7 +208,8 @@ class BitgetApiClient(OtherClient):
             await client.close()
 
 
-async def _call_within(context: AbstractAsyncContextManager[Any], call: Callable[[Any], Awaitable[Any]]) -> Any:
+async def call_within(context: AbstractAsyncContextManager[Any], call: Callable[[Any], Awaitable[Any]]) -> Any:
+    """Enter a context, and return the result of a call with what it yields."""
     async with context as spot:
         return await call(spot)
 
