@@ -39,7 +39,7 @@ from mutmut.mutation.mutators import mutation_operators  # type: ignore[import-n
 
 TESTS: Final = {
     "errors.py": ("tests/test_errors.py",),
-    "validation.py": ("tests/test_validation.py",),
+    "validation.py": ("tests/test_validation.py", "tests/test_unified_validation.py"),
     "credentials.py": ("tests/test_credentials.py",),
     "rate_limit/latency.py": ("tests/rate_limit/test_latency.py",),
     # Shared states and tickets are tested through a store.
@@ -49,10 +49,12 @@ TESTS: Final = {
         "-k=test_policy.py or (sqlite and threads)",
     ),
     "rate_limit/queue.py": ("tests/rate_limit/test_queue.py",),
+    "_middleware/account_type.py": ("tests/middleware/test_account_type.py",),
+    "_middleware/body.py": ("tests/middleware/test_body.py",),
     "_middleware/clock.py": ("tests/middleware/test_clock.py",),
     "_middleware/context.py": ("tests/middleware/test_context.py",),
     "_middleware/responses.py": ("tests/middleware/test_responses.py",),
-    "_middleware/retry.py": ("tests/middleware/test_retry.py",),
+    "_middleware/retry.py": ("tests/middleware/test_retry.py", "tests/middleware/test_request_log.py"),
     "_middleware/signing.py": ("tests/middleware/test_signing.py",),
     "_bulk/matcher.py": ("tests/bulk/test_matcher.py",),
     "_bulk/planner.py": ("tests/bulk/test_planner.py",),

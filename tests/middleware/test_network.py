@@ -141,6 +141,19 @@ def test_blocking_calls_end_with_the_attempt(clock: SimpleNamespace, backend: Fa
     ]
 
 
+def test_shorter_timeout_of_a_call_is_kept(clock: SimpleNamespace, backend: FakeBackend) -> None:
+    """A call whose own timeout is shorter than the rest of the attempt's time keeps it."""
+    network_backend = watched(httpx.HTTPTransport(), backend)
+    with socket_use(Attempt(), lambda: 0.0, 5.0):
+        stream = network_backend.connect_tcp("localhost", 80, timeout=0.5)
+        stream.start_tls("context", "localhost", 0.6)
+        stream.read(10, 0.7)
+        stream.write(b"request", 0.8)
+    assert [call[3] for call in backend.calls[:1]] == [0.5]
+    assert [call[-1] for call in backend.calls[1:]] == [0.6, 0.7, 0.8]
+    assert clock.now == 100.0
+
+
 @pytest.mark.parametrize("now", [105.0, 105.0 - MIN_TIMEOUT / 2, 1000.0])
 def test_call_after_the_time_of_the_attempt_ends_at_once(clock: SimpleNamespace, now: float) -> None:
     """When no time is left, a call gets the shortest timeout: zero would make the socket non-blocking."""
@@ -199,7 +212,7 @@ def test_connection_and_first_write_are_noted_in_tasks(async_backend: AsyncFakeB
 
     async def send() -> None:
         with socket_use(attempt, lambda: next(times)):
-            stream = await network_backend.connect_tcp("localhost", 80, timeout=3.0)
+            stream = await network_backend.connect_tcp("localhost", 80, timeout=3.0, local_address="127.0.0.1")
             assert attempt == Attempt(opened_connection=True)
             await stream.write(b"headers", 3.0)
             await stream.write(b"body", 3.0)
@@ -207,7 +220,12 @@ def test_connection_and_first_write_are_noted_in_tasks(async_backend: AsyncFakeB
 
     asyncio.run(send())
     assert attempt == Attempt(opened_connection=True, headers_sent_at=7.0)
-    assert [call[-1] for call in async_backend.calls[1:]] == [3.0, 3.0, 3.0]
+    assert async_backend.calls == [
+        ("connect_tcp", "localhost", 80, 3.0, {"local_address": "127.0.0.1"}),
+        ("plain", "write", b"headers", 3.0),
+        ("plain", "write", b"body", 3.0),
+        ("plain", "read", 10, 3.0),
+    ]
 
 
 def test_write_on_an_open_connection_opens_none(backend: FakeBackend) -> None:
