@@ -17,9 +17,7 @@ from sandboxes import StartSandbox, call, connect_to, still_open
 from virtual_time import (
     RunVirtually,
     StartVirtualSandbox,
-    VirtualJobLoop,
-    VirtualQueries,
-    VirtualTime,
+    run_in_virtual_time,
     start_with_virtual_time,
 )
 from waiting import run_when
@@ -42,21 +40,20 @@ from bitget_spot import (
     cancel_open_orders,
     cancel_orders,
 )
-from bitget_spot._bulk import open_orders
-from bitget_spot._bulk.accounts import AccountSelection, ListedOrder
+from bitget_spot._bulk.accounts import ListedOrder
 from bitget_spot._bulk.listing import FIRST_PAUSE, MAX_PAUSE
 from bitget_spot._bulk.open_order import CANCEL_TIMEOUT, MAX_CANCELS
-from bitget_spot._bulk.open_orders import LISTING_INTERVAL, OpenOrderCanceller
-from bitget_spot._bulk.order_filter import OrderFilter
+from bitget_spot._bulk.open_orders import LISTING_INTERVAL
 from bitget_spot._bulk.report import Kind
-from bitget_spot._bulk.runner import ProgressCallback
-from bitget_spot._concurrency import run_async, run_sync
-from bitget_spot._middleware.context import CancelScope
-from bitget_spot.client import SpotClient
 from bitget_spot.sandbox import Sandbox
 from bitget_spot_api import Client
 from bitget_spot_api.models import OrderRef
-from bitget_spot_api.operations import BATCH_CANCEL_ORDERS
+from bitget_spot_api.operations import (
+    BATCH_CANCEL_ORDERS,
+    BATCH_CANCEL_PLAN_ORDERS,
+    CANCEL_ORDER,
+    CANCEL_PLAN_ORDER,
+)
 
 pytestmark = pytest.mark.usefixtures("short_retry_pauses", "short_rate_limit_pauses")
 
@@ -74,43 +71,9 @@ def assert_all_cancelled(sandbox: Sandbox, report: Report) -> None:
 
 
 @pytest.fixture
-def run_virtually(mode: str, monkeypatch: pytest.MonkeyPatch) -> RunVirtually:
-    """
-    Return a function that runs the kill switch in virtual time, without retries of single requests.
-
-    By default it lists normal orders only and cancels them in batches.
-    """
-
-    def run_virtually(
-        sandbox: Sandbox,
-        virtual_time: VirtualTime,
-        deadline: float | None = 60,
-        on_progress: ProgressCallback | None = None,
-        *,
-        kinds: tuple[Kind, ...] = ("normal",),
-        by_symbol: bool = False,
-    ) -> Report:
-        monkeypatch.setattr(open_orders, "JobLoop", partial(VirtualJobLoop, virtual_time))
-        client = connect_to(sandbox, max_retries=0)
-        scope = CancelScope(deadline=deadline, clock=virtual_time.read)
-        selection = AccountSelection.for_client(client, "SPOT")
-        queries = VirtualQueries(client, scope, selection, virtual_time)
-        canceller = OpenOrderCanceller(queries, OrderFilter(kinds=kinds), by_symbol, on_progress)
-        with canceller.reporting():
-            if mode == "asyncio":
-                asyncio.run(run_in_task(client, canceller))
-            else:
-                with client:
-                    run_sync(canceller.run())
-        return canceller.report()
-
-    return run_virtually
-
-
-async def run_in_task(client: SpotClient, canceller: OpenOrderCanceller) -> None:
-    """Run the kill switch in this task, and close the client's connections."""
-    async with client:
-        await run_async(canceller.run())
+def run_virtually(mode: str) -> RunVirtually:
+    """Return a function that runs the kill switch in virtual time, in this thread or in a task."""
+    return partial(run_in_virtual_time, mode)
 
 
 @pytest.fixture
@@ -321,6 +284,21 @@ def test_orders_that_are_rejected_twice(
     assert results == {(Status.REJECTED, "45055", 2, Confirmed.LIVE)}
     assert batch_sizes(sandbox) == [2, 2]
     assert 0.5 <= virtual_time.now < 1.5
+
+
+@pytest.mark.parametrize("kind", ["normal", "tpsl", "plan"])
+def test_cancels_that_are_refused_because_of_their_number(
+    kind: Kind, start_virtual_sandbox: StartVirtualSandbox, run_virtually: RunVirtually
+) -> None:
+    """A refusal because of too many requests is no rejection: the orders are sent again until the exchange takes them."""
+    sandbox, virtual_time = start_virtual_sandbox(orders=0)
+    sandbox.open_orders(3, kind=kind)
+    for operation in (BATCH_CANCEL_ORDERS, CANCEL_ORDER, CANCEL_PLAN_ORDER, BATCH_CANCEL_PLAN_ORDERS):
+        sandbox.inject("429", times=1000, operation=operation)
+    virtual_time.scheduled = [(20.0, sandbox.clear_faults)]
+    report = run_virtually(sandbox, virtual_time, kinds=())
+    assert_all_cancelled(sandbox, report)
+    assert status_counts(report) == {Status.ACCEPTED: 3}
 
 
 @pytest.mark.parametrize("as_refusal", [True, False])

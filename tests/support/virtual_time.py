@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, TypeAlias
 
+import pytest
 from attrs import define, field, frozen
-from sandboxes import StartSandbox
+from sandboxes import StartSandbox, connect_to
 
 from bitget_spot import Report
+from bitget_spot._bulk import open_orders
+from bitget_spot._bulk.accounts import AccountSelection
 from bitget_spot._bulk.jobs import Job
+from bitget_spot._bulk.open_orders import OpenOrderCanceller
+from bitget_spot._bulk.order_filter import OrderFilter
 from bitget_spot._bulk.queries import OrderQueries
-from bitget_spot._concurrency import EffectGenerator
+from bitget_spot._bulk.report import Kind
+from bitget_spot._bulk.runner import ProgressCallback
+from bitget_spot._concurrency import EffectGenerator, run_async, run_sync
 from bitget_spot._middleware.context import CancelScope
 from bitget_spot.client import SpotClient
 from bitget_spot.sandbox import Sandbox
@@ -93,6 +102,41 @@ class VirtualJobLoop:
         """Return when a job is due: at once if its scope was stopped."""
         at, job = item
         return min(at, self.time.now + max(0.0, job.context.scope.remaining()))
+
+
+def run_in_virtual_time(
+    mode: str,
+    sandbox: Sandbox,
+    virtual_time: VirtualTime,
+    deadline: float | None = 60,
+    on_progress: ProgressCallback | None = None,
+    *,
+    kinds: tuple[Kind, ...] = ("normal",),
+    by_symbol: bool = False,
+    category: str = "SPOT",
+) -> Report:
+    """
+    Run the kill switch in virtual time, without retries of single requests.
+
+    By default it lists normal orders only and cancels them in batches.
+    """
+    client = connect_to(sandbox, max_retries=0)
+    scope = CancelScope(deadline=deadline, clock=virtual_time.read)
+    queries = VirtualQueries(client, scope, AccountSelection.for_client(client, category), virtual_time)
+    canceller = OpenOrderCanceller(queries, OrderFilter(kinds=kinds), by_symbol, on_progress)
+    with pytest.MonkeyPatch.context() as patch, canceller.reporting():
+        patch.setattr(open_orders, "JobLoop", partial(VirtualJobLoop, virtual_time))
+        if mode == "asyncio":
+            asyncio.run(_run_in_task(client, canceller))
+        else:
+            with client:
+                run_sync(canceller.run())
+    return canceller.report()
+
+
+async def _run_in_task(client: SpotClient, canceller: OpenOrderCanceller) -> None:
+    async with client:
+        await run_async(canceller.run())
 
 
 RunVirtually: TypeAlias = Callable[..., Report]

@@ -8,6 +8,7 @@ from attrs import define, evolve
 
 from bitget_spot._bulk.accounts import ListedOrder
 from bitget_spot._bulk.orders import OrderTarget
+from bitget_spot._bulk.recovery import is_temporary
 from bitget_spot._bulk.report import Outcome, Status
 from bitget_spot_api.models import OrderRef
 
@@ -33,7 +34,7 @@ class OpenOrder:
         order: The order as it was first listed.
         outcome: The outcome of its cancels so far.
         cancels: How many cancels the exchange has received.
-        rejections: How many cancels it has rejected.
+        rejections: How many cancels it has rejected for a reason that is not temporary.
         enough_cancels_at: When the last cancel was recorded that had to be sent before the order counts as one that
             cannot be cancelled.
         next_cancel_at: When the next cancel may be sent.
@@ -60,7 +61,8 @@ class OpenOrder:
         self.pending = None
         self.next_cancel_at = now + RETRY_INTERVAL
         if outcome.status is Status.REJECTED:
-            self.rejections += 1
+            # A request that was refused because of its number says nothing about the order.
+            self.rejections += outcome.error is None or not is_temporary(outcome.error)
         elif outcome.status in (Status.ACCEPTED, Status.GONE):
             self.cancels += 1
             if self.cancels == MAX_CANCELS:

@@ -27,7 +27,7 @@ from bitget_spot._bulk.open_order import OpenOrder
 from bitget_spot._bulk.order_filter import OrderFilter
 from bitget_spot._bulk.queries import OrderQueries
 from bitget_spot._bulk.recovery import EXPECTED_ERRORS
-from bitget_spot._bulk.report import Outcome, Report, attach_report, summary_of
+from bitget_spot._bulk.report import Outcome, Report, Status, attach_report, summary_of
 from bitget_spot._bulk.runner import ProgressCallback
 from bitget_spot._bulk.seen_orders import SeenOrders, covered_orders
 from bitget_spot._bulk.single_cancels import PlanSymbolsJob, SingleCancelJob, SingleCancels
@@ -243,14 +243,22 @@ class OpenOrderCanceller:
 
     def _record_symbol_cancel(self, job: SymbolCancelJob) -> list[Outcome]:
         cancels = self._symbol_cancels
-        listed = [self.seen.see(order) for order in self._round.listed.values()]
-        covered = covered_orders(cancels, job.cancel, listed)
+        covered = covered_orders(cancels, job.cancel, self._listed_orders())
         if not cancels.record(job, is_needed=bool(covered) or self._round.completed_at is None):
             return []
         self._round.has_sent = True
         rows = list(job.account.cancel_rows(job.result))
         job.cancel.failed_rows = [row for row in rows if row.error is not None]
         return self.seen.cover(job.cancel, covered, rows, self._scope.clock())
+
+    def _listed_orders(self) -> list[OpenOrder]:
+        """Return the orders of this listing, and those of earlier ones that no cancel has been sent for."""
+        listed = self._round.listed
+        return [
+            open_order
+            for order_id, open_order in self.seen.orders.items()
+            if order_id in listed or open_order.outcome.status is Status.NOT_SENT
+        ]
 
     def _record_single_cancel(self, job: SingleCancelJob | PlanSymbolsJob) -> list[Outcome]:
         if self._is_refused(job.account, job.result):
