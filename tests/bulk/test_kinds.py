@@ -28,7 +28,7 @@ from bitget_spot import (
     Status,
     cancel_orders,
 )
-from bitget_spot._bulk import confirmation
+from bitget_spot._bulk import confirmation, open_order
 from bitget_spot._bulk.accounts import ListedOrder, account_of
 from bitget_spot._bulk.open_order import first_seen
 from bitget_spot._bulk.order_filter import OrderFilter
@@ -460,6 +460,20 @@ def test_a_strategy_order_that_is_gone(futures: Sandbox, cancel_open: CancelOpen
     futures.inject("code-after=25204", operation=CANCEL_UNIFIED_STRATEGY_ORDER)
     report = cancel_open(connect_to(futures, account_type="unified"), kinds=["tpsl"], category=FUTURES)
     assert status_counts(report) == {Status.ACCEPTED: 4, Status.GONE: 1}
+
+
+def test_strategy_orders_whose_cancels_take_long(
+    start_sandbox: StartSandbox, cancel_open: CancelOpen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Further cancels that the exchange refuses because one is in progress do not end the run."""
+    monkeypatch.setattr(open_order, "RESEND_INTERVAL", 0.05)
+    monkeypatch.setattr(open_order, "CANCEL_TIMEOUT", 5.0)
+    sandbox = start_sandbox(orders=0, account_type="unified", cancel_delay=0.6)
+    sandbox.open_orders(3, kind="tpsl", category=FUTURES)
+    report = cancel_open(connect_to(sandbox), kinds=["tpsl"], category=FUTURES)
+    assert still_open(sandbox) == []
+    assert status_counts(report) == {Status.ACCEPTED: 3}
+    assert count_requests(sandbox, CANCEL_UNIFIED_STRATEGY_ORDER) > 6
 
 
 def test_a_null_response_to_the_cancel_of_a_strategy_order(futures: Sandbox, cancel_open: CancelOpen) -> None:

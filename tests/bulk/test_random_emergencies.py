@@ -85,7 +85,7 @@ def contradicts(outcome: Outcome, order: Order) -> bool:
     ("account_type", "category"), [("classic", "SPOT"), ("unified", "SPOT"), ("unified", "USDT-FUTURES")]
 )
 @settings(
-    max_examples=15,
+    max_examples=10,
     deadline=None,
     derandomize=True,
     phases=(Phase.explicit, Phase.generate),  # the faults happen by chance, so an example cannot be shrunk

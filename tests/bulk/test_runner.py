@@ -246,6 +246,17 @@ def test_an_interrupt_before_a_result_is_recorded(sandbox: Sandbox) -> None:
     assert len(runner.report().unmatched) == 1
 
 
+def test_an_interrupt_before_a_batch_has_left(sandbox: Sandbox) -> None:
+    """If an interrupt comes after a batch was started and before it has left, its orders are not sent."""
+    with connect_to(sandbox) as client:
+        orders = first_orders(sandbox, 2)
+        runner = cancel_orders._runner(client, orders, None, None, None, None, confirm=False, category="SPOT")
+        runner.queue.add(runner.plan.targets)
+        assert len(list(runner.queue.next_jobs())) == 1
+        runner.queue.record_interrupted()
+    assert status_counts(runner.report()) == {Status.NOT_SENT: 2}
+
+
 def test_an_interrupt_while_orders_are_planned(mode: str, sandbox: Sandbox) -> None:
     """Ctrl-C while the orders are read and planned carries a report, too: those that were read are not sent."""
 

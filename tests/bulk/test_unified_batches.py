@@ -170,6 +170,16 @@ def test_a_cancel_in_progress_is_accepted(code: str) -> None:
     assert (outcome.status, outcome.code, outcome.error) == (Status.ACCEPTED, None, None)
 
 
+@pytest.mark.parametrize("code", ERROR_CODES[VERSION]["in-progress"])
+def test_a_cancel_in_progress_of_a_single_order(code: str) -> None:
+    """If the cancel of one order is refused for that reason, the order is accepted; of several it says nothing."""
+    error = error_class(code, VERSION)(code, "in progress")
+    (outcome,) = match_error([target("1")], error, sent_once()).outcomes
+    assert (outcome.status, outcome.code, outcome.error, outcome.attempts) == (Status.ACCEPTED, None, None, 1)
+    several = match_error([target("1"), target("2")], error, sent_once()).outcomes
+    assert Status.ACCEPTED not in {outcome.status for outcome in several}
+
+
 @pytest.mark.parametrize("code", ERROR_CODES[VERSION]["gone"])
 def test_every_code_that_means_gone(code: str) -> None:
     """Each code that the document lists as gone makes the order gone, in a row or for the whole batch."""

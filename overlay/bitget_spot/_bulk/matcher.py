@@ -20,7 +20,7 @@ from bitget_spot._bulk.orders import OrderKey, OrderTarget
 from bitget_spot._bulk.recovery import EXPECTED_ERRORS, UNSEEN_ERRORS, is_temporary
 from bitget_spot._bulk.report import Outcome, Status
 from bitget_spot._middleware.context import RequestContext, RunStopped, may_have_been_executed
-from bitget_spot.errors import ApiError, OrderNotFoundError
+from bitget_spot.errors import ApiError, CancelInProgressError, OrderNotFoundError
 
 STOPPED: Final = "the run ended before it could be sent"
 INTERRUPTED: Final = "the run ended before its response came"
@@ -90,6 +90,10 @@ def match_error(targets: Iterable[OrderTarget], error: BaseException, context: R
     if isinstance(error, EXPECTED_ERRORS):
         # Its traceback would keep the request and the response alive as long as the report.
         error.__traceback__ = error.__context__ = error.__cause__ = None
+    targets = list(targets)
+    if isinstance(error, CancelInProgressError) and len(targets) == 1:
+        # The exchange has the cancel of an earlier request.
+        return MatchedBatch([_outcome(targets[0], Status.ACCEPTED, context)], [])
     return MatchedBatch([_outcome_of_error(target, error, context) for target in targets], [])
 
 
