@@ -323,6 +323,7 @@ def test_context_is_attached_on_first_use() -> None:
     """A request that has no context gets one when it is first needed, and keeps it."""
     request = httpx.Request("GET", "https://api.bitget.com/")
     context = context_of(request)
+    assert isinstance(context, RequestContext)
     assert context_of(request) is context
 
 
@@ -420,3 +421,4 @@ def test_operation_is_in_the_context() -> None:
     assert attach_context(known).operation is BATCH_CANCEL_ORDERS
     assert attach_context(httpx.Request("GET", "https://api.bitget.com/")).operation is None
     assert RequestContext().is_valid is False
+    assert RequestContext().operation is None
