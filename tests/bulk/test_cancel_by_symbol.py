@@ -32,7 +32,7 @@ from bitget_spot import (
 from bitget_spot._bulk import symbol_cancels
 from bitget_spot._bulk.accounts import ListedOrder, account_of
 from bitget_spot._bulk.matcher import INTERRUPTED
-from bitget_spot._bulk.seen_orders import NOT_LISTED
+from bitget_spot._bulk.seen_orders import NOT_LISTED, SeenOrders
 from bitget_spot._bulk.symbol_cancels import MAX_ATTEMPTS, MAX_SYMBOLS, SymbolCancels
 from bitget_spot._middleware.context import CancelScope
 from bitget_spot.sandbox import Order, Sandbox, handlers
@@ -449,6 +449,16 @@ def test_a_pair_is_cleared_once() -> None:
         cancels.add(f"COIN{number // 2}USDT")
     cancels.add("ANOTHERUSDT")
     assert len(cancels.cancels) == len(list(cancels.next_jobs())) == MAX_SYMBOLS
+
+
+def test_an_order_that_is_listed_after_its_pair_was_cleared() -> None:
+    """It is not known that such an order was cancelled: if the run ends then, it is reported as not sent."""
+    cancels = SymbolCancels(CancelScope(), account_of("classic", "SPOT"))
+    cancels.add("BTCUSDT")
+    cancels.cancels["BTCUSDT"].succeeded_at = 1.0
+    seen = SeenOrders()
+    seen.see(ListedOrder("1", symbol="BTCUSDT"))
+    assert status_counts(seen.report(cancels)) == {Status.NOT_SENT: 1}
 
 
 def test_symbols_cancelled_in_a_report() -> None:
