@@ -1,5 +1,5 @@
 """
-Build the wheel and use it in clean environments, without extras and with the sandbox: `make wheel`.
+Build the wheel and use it in clean environments, without extras, with the sandbox, and with pytest: `make wheel`.
 
 Only the wheel is installed; nothing of the checkout can be imported.
 """
@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 CONSTRAINTS = ROOT / "constraints.txt"
-PACKAGES = {"bitget_spot", "bitget_spot_api"}
+CONTENTS = {"bitget_spot", "bitget_spot_api", "bitget_spot_pytest.py"}
 
 CORE_PROGRAM = """
 import importlib.resources, importlib.util
@@ -59,20 +59,30 @@ with Sandbox(orders=1) as sandbox, connect(sandbox.credentials, base_url=sandbox
 """
 
 
+FIXTURE_TEST = """
+from bitget_spot import cancel_open_orders, connect
+
+
+def test_fixture(bitget_sandbox):
+    with connect(bitget_sandbox.credentials, base_url=bitget_sandbox.url) as client:
+        assert len(cancel_open_orders.sync(client=client)) == 120
+"""
+
+
 def pip(python: str | Path, *arguments: str | Path) -> None:
     """Run pip for an interpreter, quietly and with the pinned versions."""
     command = [python, "-m", "pip", *arguments, "--quiet", "--disable-pip-version-check"]
     subprocess.run([*map(str, command), "--constraint", str(CONSTRAINTS)], check=True)
 
 
-def run_in_new_environment(wheel: Path, extra: str, program: str, folder: Path) -> None:
-    """Install a wheel in a new environment, and run a program there."""
+def run_in_new_environment(wheel: Path, extra: str, arguments: list[str], folder: Path, *requirements: str) -> None:
+    """Install a wheel, and other requirements, in a new environment, and run Python there."""
     subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
     python = next(folder.glob("[bS]*/python*"))
-    pip(python, "install", f"{wheel}{extra}")
+    pip(python, "install", f"{wheel}{extra}", *requirements)
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    subprocess.run([str(python), "-W", "error", "-c", program], cwd=folder, env=environment, check=True)
-    print(f"{wheel.name}{extra}: works in a clean environment")
+    subprocess.run([str(python), "-W", "error", *arguments], cwd=folder, env=environment, check=True)
+    print(f"{' with '.join([wheel.name + extra, *requirements])}: works in a clean environment")
 
 
 def main() -> int:
@@ -81,12 +91,16 @@ def main() -> int:
         dist = Path(scratch) / "dist"
         pip(sys.executable, "wheel", ROOT, "--no-deps", "--wheel-dir", dist, "--build-constraint", CONSTRAINTS)
         (wheel,) = dist.glob("*.whl")
-        folders = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
-        if {folder for folder in folders if not folder.endswith(".dist-info")} != PACKAGES:
-            print(f"{wheel.name} contains {', '.join(sorted(folders))}", file=sys.stderr)
+        names = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
+        if {name for name in names if not name.endswith(".dist-info")} != CONTENTS:
+            print(f"{wheel.name} contains {', '.join(sorted(names))}", file=sys.stderr)
             return 1
-        run_in_new_environment(wheel, "", CORE_PROGRAM, Path(scratch) / "core")
-        run_in_new_environment(wheel, "[sandbox]", SANDBOX_PROGRAM, Path(scratch) / "sandbox")
+        run_in_new_environment(wheel, "", ["-c", CORE_PROGRAM], Path(scratch) / "core")
+        run_in_new_environment(wheel, "[sandbox]", ["-c", SANDBOX_PROGRAM], Path(scratch) / "sandbox")
+        test_file = Path(scratch) / "test_fixture.py"
+        test_file.write_text(FIXTURE_TEST, "utf-8")
+        run_pytest = ["-m", "pytest", "-q", "-p", "no:cacheprovider", str(test_file)]
+        run_in_new_environment(wheel, "[sandbox]", run_pytest, Path(scratch) / "pytest", "pytest")
     return 0
 
 

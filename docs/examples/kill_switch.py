@@ -3,7 +3,7 @@
 import os
 import sys
 
-from bitget_spot import Confirmed, Credentials, DeadlineExceeded, cancel_open_orders, connect
+from bitget_spot import BitgetError, Confirmed, Credentials, cancel_open_orders, connect
 
 
 def main() -> int:
@@ -11,7 +11,8 @@ def main() -> int:
     with connect(Credentials.from_env(), base_url=os.environ["BITGET_API_BASE_URL"]) as client:
         try:
             report = cancel_open_orders.sync(client=client, deadline=60)
-        except DeadlineExceeded as error:
+        except BitgetError as error:
+            # The deadline has passed, or the exchange refuses every request.
             print(error, error.report, sep="\n")
             return 1
     print(report)

@@ -288,6 +288,20 @@ def test_a_default_symbol_that_is_a_number() -> None:
         cancel_orders.plan(orders=by_order_id(1), symbol=5)  # type: ignore[arg-type]  # to be refused
 
 
+@pytest.mark.parametrize("symbol", ["BTC/USDT", "btc-usdt", "BTC_USDT", "BTC/USDT:USDT", "BTC USDT", " BTC/USDT "])
+def test_a_default_symbol_in_another_notation(symbol: str) -> None:
+    """A `symbol=` with a separator is refused, and the message suggests the exchange's notation."""
+    with pytest.raises(ValueError, match=r"symbol: .* is not a valid symbol; did you mean BTCUSDT\?$"):
+        cancel_orders.plan(orders=by_order_id(1), symbol=symbol)
+
+
+@pytest.mark.parametrize("symbol", ["BTC/USDT", "btc-usdt", " BTC_USDT "])
+def test_an_order_with_its_symbol_in_another_notation(symbol: str) -> None:
+    """The exchange would not find the order and call it gone, so it is refused with its place and a suggestion."""
+    with pytest.raises(InvalidBatchError, match=r"orders\[1\]\.symbol: .* is not a valid symbol; did you mean BTCUSDT\?"):
+        cancel_orders.plan(orders=by_order_id(1) + by_order_id(2, symbol=symbol))
+
+
 @pytest.mark.parametrize("symbol", ["", " "])
 def test_blank_default_symbol(symbol: str) -> None:
     """A blank `symbol=` is absent: orders without a trading pair stay without, and others keep their own."""

@@ -16,15 +16,18 @@ from bitget_spot import (
     DeadlineExceeded,
     InvalidParameterError,
     InvalidResponseError,
+    NetworkError,
     OrderNotFoundError,
     OrderStateError,
     Outcome,
     PermissionDeniedError,
+    RateLimitedError,
     Report,
     Status,
     SystemBusyError,
     WrongEnvironmentError,
 )
+from bitget_spot._bulk.report import is_done
 from bitget_spot._cli.advice import (
     ADVICE_BY_CONFIRMATION,
     CHECK_NETWORK,
@@ -35,7 +38,6 @@ from bitget_spot._cli.advice import (
     describe,
     exit_status,
     exit_status_of_error,
-    is_done,
 )
 from bitget_spot._cli.orders import BadInputError
 from bitget_spot.errors import error_class
@@ -92,7 +94,12 @@ def confirmed(outcome: Outcome, what: Confirmed) -> Outcome:
         ([], InvalidParameterError("40034"), True, 2),
         ([], BadInputError("no"), False, 2),
         ([], ClockError("40008"), True, 3),
-        ([], SystemBusyError("45001"), True, 1),
+        ([], NetworkError("ConnectError: refused"), True, 4),
+        ([], SystemBusyError("45001"), True, 4),
+        ([], RateLimitedError("429"), True, 4),
+        ([], DeadlineExceeded("no order was listed"), True, 4),
+        ([confirmed(ACCEPTED, Confirmed.CANCELLED)], DeadlineExceeded(), True, 1),
+        ([confirmed(REJECTED, Confirmed.LIVE)], None, True, 1),
         ([ACCEPTED], httpx.ConnectError("no"), True, 1),
         ([], RuntimeError("no"), False, 70),
         ([ACCEPTED], RuntimeError("no"), False, 70),
@@ -109,7 +116,7 @@ def confirmed(outcome: Outcome, what: Confirmed) -> Outcome:
     ],
 )
 def test_exit_status(outcomes: Sequence[Outcome], error: BaseException | None, confirm: bool, status: int) -> None:
-    """0: all accepted or gone; 1: some are not; 2: bad input; 3: refused by the exchange; 4: unreachable.
+    """0: all accepted or gone; 1: some are not; 2: bad input; 3: refused by the exchange; 4: unreachable or busy.
 
     If the orders were to be confirmed, those filled, still open or unconfirmed make the status 1.
     """
@@ -129,13 +136,13 @@ def test_exit_status_depends_on_the_error_not_on_the_message() -> None:
 @pytest.mark.parametrize(
     ("outcome", "confirm", "expected"),
     [
-        (ACCEPTED, False, "the order can fill until it is executed. --confirm asks."),
-        (ACCEPTED, True, "The exchange did not say what became of it."),
-        (GONE, False, "Filled, cancelled earlier or never there."),
+        (ACCEPTED, False, "the order can still fill until it is executed. Use --confirm to check."),
+        (ACCEPTED, True, "The exchange did not confirm the outcome."),
+        (GONE, False, "Filled, cancelled earlier, or never there."),
         (confirmed(GONE, Confirmed.FILLED), True, "Check your position; the order was filled"),
         (confirmed(ACCEPTED, Confirmed.LIVE), True, "It is still open."),
-        (REJECTED, False, "its state or type forbids"),
-        (REJECTED, True, "its state or type forbids"),
+        (REJECTED, False, "its state or type does not allow"),
+        (REJECTED, True, "its state or type does not allow"),
         (refused("40034"), False, "written like BTCUSDT"),
         (refused("99999", message="OrderError: odd"), False, "for the reason above"),
         (UNKNOWN, False, f"{CHECK_NETWORK} The result is unknown."),
@@ -143,10 +150,10 @@ def test_exit_status_depends_on_the_error_not_on_the_message() -> None:
         (
             refused("45001", Status.UNKNOWN),
             False,
-            "The exchange is busy; send the cancel again. The result is unknown.",
+            "The exchange is busy; try again later. The result is unknown.",
         ),
-        (UNREACHED, False, f"{CHECK_NETWORK} The cancel was not sent."),
-        (NOT_SENT, True, "The cancel was not sent. Sending it again is safe."),
+        (UNREACHED, False, f"{CHECK_NETWORK} The exchange has not looked at the order."),
+        (NOT_SENT, True, "The exchange has not looked at the order. Sending the cancel again is safe."),
     ],
 )
 def test_advice_for_an_order(outcome: Outcome, confirm: bool, expected: str) -> None:
@@ -156,7 +163,7 @@ def test_advice_for_an_order(outcome: Outcome, confirm: bool, expected: str) -> 
 
 def test_advice_for_the_network() -> None:
     """It names the option and the variable that may be wrong."""
-    assert CHECK_NETWORK == "Check the network and --base-url (BITGET_API_BASE_URL), then send the cancel again."
+    assert CHECK_NETWORK == "Check the network and --base-url (BITGET_API_BASE_URL), then try again."
 
 
 def test_every_confirmation_has_advice() -> None:
@@ -188,14 +195,19 @@ def test_every_class_of_codes_has_advice(name: str) -> None:
         (BadInputError("one", "two"), "one\ntwo\nnothing was sent", None),
         (
             PermissionDeniedError("40018", "Invalid IP"),
-            "error response of the exchange: 40018: Invalid IP (HTTP 400)",
-            "Add this machine's IP address to those of the API key.",
+            "the exchange returned an error: 40018: Invalid IP (HTTP 400)",
+            "Add this machine's IP address to the API key's allowlist.",
         ),
-        (SystemBusyError("45001", "busy"), "error response of the exchange: 45001: busy (HTTP 400)", "busy"),
-        (httpx.ConnectError(""), "no valid response of the exchange: ConnectError", CHECK_NETWORK),
+        (SystemBusyError("45001", "busy"), "the exchange returned an error: 45001: busy (HTTP 400)", "busy"),
+        (httpx.ConnectError(""), "no valid response from the exchange: ConnectError", CHECK_NETWORK),
+        (
+            NetworkError("ConnectError: refused"),
+            "no valid response from the exchange: ConnectError: refused",
+            CHECK_NETWORK,
+        ),
         (
             InvalidResponseError(502, "HTML"),
-            "no valid response of the exchange: InvalidResponseError: HTTP 502: HTML",
+            "no valid response from the exchange: InvalidResponseError: HTTP 502: HTML",
             CHECK_NETWORK,
         ),
         (BitgetError("so"), "so", None),
@@ -221,8 +233,8 @@ def test_describe_an_unexpected_error() -> None:
 
 def test_an_order_that_is_cancelled_is_done() -> None:
     """An order that was rejected needs no attention if the exchange says afterwards that it is cancelled."""
-    assert is_done(confirmed(REJECTED, Confirmed.CANCELLED), confirm=True)
-    assert not is_done(REJECTED, confirm=True)
+    assert is_done(confirmed(REJECTED, Confirmed.CANCELLED), confirmed=True)
+    assert not is_done(REJECTED, confirmed=True)
 
 
 def test_exit_status_of_the_base_error() -> None:

@@ -17,6 +17,7 @@ from bitget_spot import Outcome, Report, Status, cancel_open_orders, cancel_orde
 from bitget_spot import __main__ as entry
 from bitget_spot._bulk.report import attach_report
 from bitget_spot._cli import app
+from bitget_spot._cli.advice import Terminated, advice_for_code
 from bitget_spot._cli.output import Output
 from bitget_spot.rate_limit import RedisStore, SQLiteStore
 from bitget_spot.sandbox import Sandbox
@@ -35,9 +36,9 @@ def test_cancel_a_file(cli: Cli, sandbox: Sandbox, write_orders_file: WriteOrder
     result = cli("cancel", "--file", str(write_orders_file(sandbox, 110)))
     assert result.status == 0
     assert count_open(sandbox) == 10
-    assert result.out.endswith("Neither accepted nor gone: none of 110 orders.\n")
+    assert result.out.endswith("All 110 orders are accepted or gone.\n")
     assert result.err.count("bitget-spot: ") == 3
-    assert "bitget-spot: 110 of 110 orders: " in result.err
+    assert "bitget-spot: 110 of 110 done: " in result.err
 
 
 def test_cancel_options_and_stdin_together(cli: Cli, sandbox: Sandbox) -> None:
@@ -99,9 +100,9 @@ def test_confirm(cli: Cli, sandbox: Sandbox) -> None:
 @pytest.mark.parametrize(
     ("faults", "status", "expected"),
     [
-        (["code=40018"], 3, "Add this machine's IP address to those of the API key."),
-        (["code=40085"], 3, "This is a unified account, which this API does not serve;"),
-        (["code=40008"] * 2, 3, "Set this machine's clock, best with NTP."),
+        (["code=40018"], 3, "Add this machine's IP address to the API key's allowlist."),
+        (["code=40085"], 3, "This is a unified account, which this API does not support."),
+        (["code=40008"] * 2, 3, "Correct this machine's clock, preferably with NTP."),
         (["code=45055"], 1, "rejected, 45055: 1"),
         (["html-502"] * 6, 4, "InvalidResponseError: HTTP 502"),
         (["missing-lists"], 1, "the response does not mention it"),
@@ -119,8 +120,9 @@ def test_cancel_with_errors_of_the_exchange(
     assert expected in result.out
     if status == 3 and "code=40008" not in faults:
         code = faults[0].removeprefix("code=")
-        assert f"rejected, {code}: 1\n" in result.out
-        assert f"bitget-spot: error response of the exchange: {code}: " in result.err
+        # The exchange has not looked at any order.
+        assert f"not_sent, {code}: 1\n" in result.out
+        assert f"bitget-spot: the exchange returned an error: {code}: " in result.err
         assert f"bitget-spot: {expected}" in result.err
 
 
@@ -136,23 +138,28 @@ def test_cancel_without_a_reachable_exchange(cli: Cli, sandbox: Sandbox) -> None
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["cancel"], "no orders: use --order-id"),
+        (["cancel"], "no orders; use --order-id"),
         (["cancel", "--file", "none.csv"], "none.csv: No such file or directory; check the path"),
-        (["cancel", "--order-id", "1", "--order-id", "x"], "orderId 'x' is not a decimal number"),
+        (["cancel", "--order-id", "1", "--order-id", "x"], "orderId 'x' must contain digits only"),
         (["cancel", "--order-id", "1", "--batch-size", "0"], "batch_size: 0 is not valid"),
-        (["cancel", "--order-id", "1", "--deadline", "-1"], "deadline: -1.0 is not a valid duration"),
+        (
+            ["cancel", "--order-id", "1", "--symbol", "BTC/USDT"],
+            "'BTC/USDT' is not a valid symbol; did you mean BTCUSDT?",
+        ),
         (["cancel", "--order-id", "1", "--requests-per-second", "nan"], "allow at least one in a period"),
         (
             ["cancel", "--order-id", "1", "--rate-limit-store", "hunter2"],
             "--rate-limit-store: not a valid store; use memory, sqlite:PATH or",
         ),
         (["cancel", "--order-id", "1", "--rate-limit-store", "sqlite:"], "--rate-limit-store: not a valid store"),
-        (["cancel", "--order-id", "1", "--rate-limit-store", "sqlite:none/store"], "unable to open database file"),
         (["cancel", "--order-id", "1", "--rate-limit-store", "redis:hunter2"], "RedisStore: not a valid url"),
         (["cancel", "--order-id", "1", "--base-url", "http://bitget.com"], "would send the passphrase in plain text"),
         (["cancel", "--order-id", "1", "--base-url", "http://a:b:c"], "base_url: not a valid origin"),
         (["cancel-open", "--yes", "--symbol", ""], "symbols: [''] is not a list of texts"),
-        (["cancel-open", "--yes", "--deadline", "nan"], "deadline: nan is not a valid duration"),
+        (["cancel-open", "--yes", "--symbol", "BTC/USDT"], "'BTC/USDT' is not a valid symbol; did you mean BTCUSDT?"),
+        (["cancel-open", "--yes", "--symbol", "btc-usdt:usdt"], "is not a valid symbol; did you mean BTCUSDT?"),
+        (["cancel-open", "--yes", "--rate-limit-store", "hunter2"], "--rate-limit-store: not a valid store"),
+        (["cancel-open", "--yes", "--account-id", " "], "account_id: is blank"),
         (
             ["cancel-open"],
             "Not running in a terminal, so confirmation is not possible. Pass --yes to skip it.",
@@ -192,6 +199,10 @@ def test_bad_input(  # noqa: PLR0917 - the columns of a table and its fixtures
         (["cancel", "1300000000000000001"], "unexpected extra argument"),
         (["cancel", "--api-key=hunter2"], "No such option"),
         (["cancel", "--deadline", "60s"], "60s"),
+        (["cancel", "--order-id", "1", "--deadline", "-1"], "give seconds from now, 0 or more"),
+        (["cancel", "--order-id", "1", "--deadline", "nan"], "give seconds from now, 0 or more"),
+        (["cancel-open", "--yes", "--deadline", "-1"], "give seconds from now, 0 or more"),
+        (["cancel-open", "--yes", "--deadline", "nan"], "give seconds from now, 0 or more"),
         (["cancel-open", "--side", "both"], "'buy', 'sell'"),
         (["cancl"], "cancl"),
     ],
@@ -290,7 +301,7 @@ def test_cancel_open(cli: Cli, sandbox: Sandbox) -> None:
     assert result.status == 0
     assert count_open(sandbox) == 0
     assert "accepted, cancelled" in result.out
-    assert result.out.endswith("Still open, filled or unknown: none of 120 orders.\n")
+    assert result.out.endswith("All 120 orders are cancelled; none was filled.\n")
 
 
 def test_cancel_open_with_filters(cli: Cli, sandbox: Sandbox) -> None:
@@ -308,19 +319,20 @@ def test_cancel_open_without_open_orders(cli: Cli, start_sandbox: StartSandbox) 
     start_sandbox(orders=0)
     result = cli("cancel-open", "--yes")
     assert result.status == 0
-    assert "No order was open." in result.out
+    assert result.out == "There were no open orders.\n"
 
 
-@pytest.mark.parametrize(("fault", "status"), [("code=40014", 3), ("code=40034", 2), ("code=45055", 1)])
-def test_cancel_open_that_is_refused(cli: Cli, sandbox: Sandbox, fault: str, status: int) -> None:
-    """If the orders cannot be listed, stderr has the reason and what to do."""
-    sandbox.inject(fault)
+@pytest.mark.parametrize(("code", "status"), [("40014", 3), ("40085", 3), ("40034", 2)])
+def test_cancel_open_that_is_refused(cli: Cli, sandbox: Sandbox, code: str, status: int) -> None:
+    """If the exchange refuses the listing for good, the command ends at once, with the reason and what to do."""
+    sandbox.inject(f"list-code={code}")
     result = cli("cancel-open", "--yes")
     assert result.status == status
     assert count_open(sandbox) == 120
+    assert len(sandbox.arrivals) == 1
     message, remedy = result.err.splitlines()
-    assert message.startswith(f"bitget-spot: error response of the exchange: {fault.removeprefix('code=')}: ")
-    assert remedy.startswith(("bitget-spot: Give ", "bitget-spot: Check "))
+    assert message.startswith(f"bitget-spot: the exchange returned an error: {code}: ")
+    assert remedy == f"bitget-spot: {advice_for_code(code)}"
 
 
 def test_demo_account(cli: Cli, start_sandbox: StartSandbox) -> None:
@@ -389,8 +401,10 @@ def test_ctrl_c_while_the_report_is_written(cli: Cli, monkeypatch: pytest.Monkey
     def interrupt(*_: object) -> NoReturn:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Output, "report", interrupt)
-    assert cli("cancel").status == 130
+    monkeypatch.setattr(Output, "result", interrupt)
+    result = cli("cancel", "--json")
+    assert (result.status, result.out) == (130, "")
+    assert result.err == "bitget-spot: stopped by Ctrl-C\n"
 
 
 def test_unexpected_error(cli: Cli, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -428,10 +442,38 @@ def test_error_that_ended_a_run_is_not_bad_input(
 
 
 @pytest.mark.parametrize(
+    ("error", "status", "message"),
+    [
+        (RuntimeError("hunter2"), 70, "unexpected RuntimeError at test_app.py:"),
+        (OSError(errno.ENOSPC, "hunter2"), 70, "unexpected OSError at test_app.py:"),
+        (KeyboardInterrupt(), 130, "stopped by Ctrl-C"),
+        (Terminated(), 143, "stopped by SIGTERM"),
+    ],
+)
+def test_error_outside_of_a_command(
+    error: BaseException, status: int, message: str, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One line says what it was, without its message, which may contain anything."""
+
+    def fail(*_: object, **__: object) -> NoReturn:
+        raise error
+
+    monkeypatch.setattr(app, "app", fail)
+    result = cli("cancel")
+    assert (result.status, result.out) == (status, "")
+    assert result.err.startswith(f"bitget-spot: {message}")
+    assert result.err.count("\n") == 1
+    assert "hunter2" not in result.err
+
+
+@pytest.mark.parametrize(
     ("missing", "expected"),
     [
-        ("typer", "bitget-spot: the command line needs an extra; run: pip install 'bitget-spot[cli]'\n"),
-        ("rich.console", "bitget-spot: the command line needs an extra; run: pip install 'bitget-spot[cli]'\n"),
+        ("typer", "bitget-spot: the command line requires an extra; install it with: pip install 'bitget-spot[cli]'\n"),
+        (
+            "rich.console",
+            "bitget-spot: the command line requires an extra; install it with: pip install 'bitget-spot[cli]'\n",
+        ),
         ("h11", "bitget-spot: the module h11 is not installed\n"),
     ],
 )

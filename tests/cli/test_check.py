@@ -38,7 +38,7 @@ def test_check_that_succeeds(cli: Cli, sandbox: Sandbox) -> None:
         ("BITGET_API_KEY", "another", "key", "Check BITGET_API_KEY"),
         ("BITGET_PASSPHRASE", "hunter2", "passphrase", "Check BITGET_PASSPHRASE"),
         ("BITGET_SECRET_KEY", "hunter2", "secret", "Check BITGET_SECRET_KEY"),
-        ("BITGET_DEMO", "1", "environment", "Use --demo (or BITGET_DEMO=1) with a demo key"),
+        ("BITGET_DEMO", "1", "environment", "use --demo (or BITGET_DEMO=1) with a demo key"),
     ],
 )
 def test_check_of_wrong_variables(  # noqa: PLR0917 - the columns of a table and its fixtures
@@ -70,7 +70,7 @@ def test_check_of_wrong_variables(  # noqa: PLR0917 - the columns of a table and
         ("code=40014", 1, 3, "reading", "wrong"),
         ("code=40008", 2, 3, "clock", "wrong"),
         ("html-403", 2, 4, "exchange", "wrong"),
-        ("429", 2, 1, "exchange", "not checked"),
+        ("429", 2, 4, "reading", "not checked"),
     ],
 )
 def test_check_with_errors_of_the_exchange(  # noqa: PLR0917 - the columns of a table and its fixtures
@@ -91,7 +91,7 @@ def test_check_of_a_wrong_clock(cli: Cli, sandbox: Sandbox) -> None:
     assert result.status == 1
     assert "wrong" in result.out
     assert (
-        "this machine's is 90.0 s behind the exchange's; this client corrects that, but other programs do not."
+        "this machine's clock is 90.0 s behind the exchange's; this client corrects that, but other programs do not."
         in result.out
     )
 

@@ -78,41 +78,51 @@ def test_row_of_a_report_is_an_order_again(order: OrderRef) -> None:
     [
         (
             "orderId\n1.3E+18\n",
-            "orders.csv:2: orderId '1.3E+18' is not a valid id, because a spreadsheet or a float has changed it",
+            "orders.csv:2: orderId '1.3E+18' is not a valid id; it looks like a number changed by a spreadsheet",
         ),
-        ("clientOid;symbol\n1,3E18;\n", "orders.csv:2: clientOid '1,3E18' is not a valid id, because a spreadsheet"),
-        ("orderId\n12;13\n", "orders.csv:2: orderId '12;13' is not a decimal number"),
-        ("orderId\n'130\n", "is not a decimal number; give one order a line, and your own id as clientOid"),
-        ("orderId\n\u0661\u0662\n", "is not a decimal number"),
-        ("orderId\n-5\n", "is not a decimal number"),
+        (
+            "clientOid;symbol\n1,3E18;\n",
+            "orders.csv:2: clientOid '1,3E18' is not a valid id; it looks like a number changed",
+        ),
+        ("orderId\n12;13\n", "orders.csv:2: orderId '12;13' must contain digits only"),
+        ("orderId\n'130\n", "must contain digits only; put one order on each line, and use clientOid for your own ids"),
+        ("orderId\n\u0661\u0662\n", "must contain digits only"),
+        ("orderId\n-5\n", "must contain digits only"),
         ("clientOid\nab\u200bcd\n", "orders.csv:2: clientOid 'ab\\u200bcd' contains an invisible character"),
-        ("symbol,orderId\nBTCUSDT,\n", "orders.csv:2: no order; fill in an orderId or a clientOid"),
-        ("symbol,orderId\nBTCUSDT,1,2\n", "orders.csv:2: more cells than the header has"),
+        ("symbol,orderId\nBTCUSDT,\n", "orders.csv:2: no order id; fill in orderId or clientOid"),
+        ("symbol,orderId\nBTCUSDT,1,2\n", "orders.csv:2: more cells than the header"),
         ("symbol,ordrId\nBTCUSDT,1\n", "orders.csv:1: unknown column 'ordrId'; use symbol, orderId and"),
-        ("symbol,symbol,orderId\nBTCUSDT,,1\n", "orders.csv:1: the column symbol is there twice; remove one"),
-        ("symbol\nBTCUSDT\n", "orders.csv:1: no column orderId or clientOid; begin with a line such as"),
+        ("symbol,symbol,orderId\nBTCUSDT,,1\n", "orders.csv:1: duplicate column symbol; remove one"),
+        (
+            "symbol\nBTCUSDT\n",
+            "orders.csv:1: missing column orderId or clientOid; begin the file with a header such as",
+        ),
         (f"{LONG_ID}\n", f"orders.csv:1: unknown column '{LONG_ID}'; use symbol"),
         ('orderId\n"1\n2\n', "orders.csv:3: not valid CSV: unexpected end of data"),
-        ("", "orders.csv: empty; give a line for each order"),
-        ("\n,;\n ", "orders.csv: empty"),
-        (codecs.BOM_UTF8, "orders.csv: empty"),
-        ('\n""', "orders.csv: empty"),
-        ("\x0c\u2028", "orders.csv: empty"),
+        ("", "orders.csv: the file is empty; add one line for each order"),
+        ("\n,;\n ", "orders.csv: the file is empty"),
+        (codecs.BOM_UTF8, "orders.csv: the file is empty"),
+        ('\n""', "orders.csv: the file is empty"),
+        ("\x0c\u2028", "orders.csv: the file is empty"),
         (b"orderId\n1\n\xff\n", "orders.csv:3: not UTF-8; save the file as 'CSV UTF-8'"),
         ("orderId\n1\n".encode("utf-16"), "orders.csv:1: not UTF-8"),
         (
             '{"orderId": 1.3e+18}',
-            "orders.csv:1: orderId '1.3e+18' is not a valid id, because a spreadsheet or a float",
+            "orders.csv:1: orderId '1.3e+18' is not a valid id; it looks like a number changed by a spreadsheet",
         ),
         ('{"orderId": 13.5}', "orders.csv:1: orderId '13.5' is not text; put it in quotes"),
         ('{"orderId": NaN}', "orderId 'nan' is not text"),
         ('{"orderId": true}', "orderId 'True' is not text"),
         ('{"clientOid": ["a"]}', "clientOid \"['a']\" is not text"),
-        ('{"orderId": -5}', "is not a decimal number"),
+        ('{"orderId": -5}', "must contain digits only"),
         ('{"order_id": "5"}', "orders.csv:1: unknown column 'order_id'"),
-        ('{"orderId": "5", "orderId": "6"}', "orders.csv:1: the column orderId is there twice"),
-        ("{}", "orders.csv:1: no order"),
-        ('{"orderId": "5"\n}', "orders.csv:1: not a JSON object; give one a line, as `jq -c` writes them"),
+        ('{"orderId": "5", "orderId": "6"}', "orders.csv:1: duplicate column orderId"),
+        (
+            "symbol,orderId\nBTC/USDT,5\n",
+            "orders.csv:2: symbol 'BTC/USDT' is not a valid symbol; did you mean BTCUSDT?",
+        ),
+        ("{}", "orders.csv:1: no order id"),
+        ('{"orderId": "5"\n}', "orders.csv:1: not a JSON object; write one object per line, as `jq -c` does"),
         ('[{"orderId": "5"}]', "orders.csv:1: not a JSON object"),
         ('{"orderId": "5"}\n7', "orders.csv:2: not a JSON object"),
         ('{"a":' + "[" * 100_000, "orders.csv:1: not a JSON object"),
@@ -122,7 +132,7 @@ def test_row_of_a_report_is_an_order_again(order: OrderRef) -> None:
         ),
         (
             "orderId\n1300000000000000000\n1300000000000010000\n",
-            "orders.csv: every orderId ends in zeros, so a spreadsheet has rounded them",
+            "orders.csv: every orderId ends in zeros, so a spreadsheet has probably rounded them; export the column as text",
         ),
     ],
 )
@@ -157,7 +167,7 @@ def test_symbol_option_applies_to_orders_without_a_symbol(symbols: tuple[str, ..
 @pytest.mark.parametrize("symbols", [("BTCUSDT", "ETHUSDT"), ("",), (" ", "BTCUSDT")])
 def test_ambiguous_symbol_option_is_refused(symbols: tuple[str, ...]) -> None:
     """Several pairs are refused, and so is a blank one, as from a variable that is not set."""
-    with pytest.raises(BadInputError, match="--symbol: give one pair"):
+    with pytest.raises(BadInputError, match="--symbol: specify one trading pair"):
         collect(["1"], (), None, symbols)
 
 
@@ -172,9 +182,9 @@ def test_options_and_file_together() -> None:
 @pytest.mark.parametrize(
     ("order_ids", "client_oids", "expected"),
     [
-        ((), (), "no orders: use --order-id, --client-oid or --file"),
-        (["1,2"], (), "--order-id: orderId '1,2' is not a decimal number; give one order a line, and your own id"),
-        ([""], (), "--order-id: no order"),
+        ((), (), "no orders; use --order-id, --client-oid or --file"),
+        (["1,2"], (), "--order-id: orderId '1,2' must contain digits only; put one order on each line, and use"),
+        ([""], (), "--order-id: no order id; fill in orderId or clientOid"),
         ((), ["a\tb"], "--client-oid: clientOid 'a\\tb' contains an invisible character"),
     ],
 )
@@ -201,7 +211,7 @@ def test_stdin(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(BadInputError, match="stdin:2: orderId 'x'"):
         collect((), (), "-", ())
     monkeypatch.setattr(sys, "stdin", None)
-    with pytest.raises(BadInputError, match="stdin: empty"):
+    with pytest.raises(BadInputError, match="stdin: the file is empty"):
         collect((), (), "-", ())
 
 

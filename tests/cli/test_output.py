@@ -81,7 +81,7 @@ def test_orders_that_are_not_accepted_are_listed(capsys: pytest.CaptureFixture[s
     assert lines[start : start + 6] == [
         "rejected, 40034: 2",
         "  no [31m such",
-        "  Check the symbol; it must be a trading pair of the exchange, written like BTCUSDT.",
+        "  Check the symbol; it must be a trading pair listed on the exchange, written like BTCUSDT.",
         "  symbol   orderId              clientOid",
         "  BTCUSDT  1300000000000000002  grid-2",
         f"  ETHUSDT                       {LONG_OID}",
@@ -94,27 +94,56 @@ def test_orders_that_are_not_accepted_are_listed(capsys: pytest.CaptureFixture[s
         ["rejected", "2"],
     ]
     assert not any("1300000000000000001" in line for line in lines)
-    assert lines[-1] == "Neither accepted nor gone: 2 of 4 orders."
+    assert lines[-1] == "2 of 4 orders are neither accepted nor gone."
 
 
 @pytest.mark.parametrize(
-    ("confirmed", "is_listed", "left"),
-    [
-        (Confirmed.CANCELLED, False, "none"),
-        (Confirmed.FILLED, True, "1"),
-        (Confirmed.LIVE, True, "1"),
-        (None, True, "1"),
-    ],
+    ("confirmed", "is_listed"),
+    [(Confirmed.CANCELLED, False), (Confirmed.FILLED, True), (Confirmed.LIVE, True), (None, True)],
 )
 def test_accepted_orders_that_are_not_cancelled_are_listed(
-    confirmed: Confirmed | None, is_listed: bool, left: str, capsys: pytest.CaptureFixture[str]
+    confirmed: Confirmed | None, is_listed: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """An accepted order is listed if it is filled, still open, or unconfirmed although it was to be confirmed."""
     outcome = Outcome(OrderRef(order_id="77"), Status.ACCEPTED, None, None, 1, confirmed)
     text = piped_report(capsys, outcome, confirm=True)
     assert ("  77\n" in text) is is_listed
     assert f"accepted, {confirmed or 'unconfirmed'}" in text
-    assert text.endswith(f"Still open, filled or unknown: {left} of 1 order.\n")
+    conclusion = (
+        "1 of 1 order is still open, filled or unknown.\n"
+        if is_listed
+        else "The order is cancelled; none was filled.\n"
+    )
+    assert text.endswith(conclusion)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "confirm", "conclusion"),
+    [
+        ([(Status.ACCEPTED, None)], False, "The order is accepted or gone."),
+        ([(Status.ACCEPTED, None), (Status.GONE, None)], False, "All 2 orders are accepted or gone."),
+        ([(Status.ACCEPTED, None), (Status.REJECTED, None)], False, "1 of 2 orders is neither accepted nor gone."),
+        ([(Status.UNKNOWN, None), (Status.NOT_SENT, None)], False, "2 of 2 orders are neither accepted nor gone."),
+        ([(Status.UNKNOWN, Confirmed.CANCELLED)] * 2, True, "All 2 orders are cancelled; none was filled."),
+        (
+            [(Status.ACCEPTED, Confirmed.CANCELLED), (Status.GONE, Confirmed.NOT_FOUND)],
+            True,
+            "All 2 orders are cancelled, or not known to the exchange.",
+        ),
+        (
+            [(Status.ACCEPTED, Confirmed.CANCELLED), (Status.REJECTED, Confirmed.LIVE)],
+            True,
+            "1 of 2 orders is still open, filled or unknown.",
+        ),
+    ],
+)
+def test_last_line_says_how_it_ended(
+    outcomes: list[tuple[Status, Confirmed | None]], confirm: bool, conclusion: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It counts the orders that need attention, or says that there are none; it claims no more than was confirmed."""
+    order = OrderRef(order_id="77")
+    results = [Outcome(order, status, confirmed=confirmed) for status, confirmed in outcomes]
+    assert piped_report(capsys, *results, confirm=confirm).splitlines()[-1] == conclusion
 
 
 def test_report_in_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,13 +195,13 @@ def test_report_as_json(capsys: pytest.CaptureFixture[str]) -> None:
 def test_unmatched_rows_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
     """Rows of the responses that belong to none of the orders are mentioned."""
     Output().report(Report(OUTCOMES[:1], ({"orderId": "5"}, {"orderId": "6"})))
-    assert "2 rows of the responses belong to none of these orders." in capsys.readouterr().out
+    assert "2 rows of the responses without an order of this run." in capsys.readouterr().out
 
 
 def test_empty_report(capsys: pytest.CaptureFixture[str]) -> None:
     """If no order was open, the output says so."""
     assert Output(confirm=True).report(Report(())) is Exit.OK
-    assert "No order was open." in capsys.readouterr().out
+    assert capsys.readouterr().out == "There were no open orders.\n"
 
 
 @pytest.mark.parametrize("as_json", [False, True])
@@ -185,7 +214,7 @@ def test_result_that_cannot_be_written_goes_to_stderr(
         Output(as_json=as_json).report(Report(OUTCOMES))
     assert caught.value.code == Exit.DEFECT
     text = capsys.readouterr().err
-    assert text.startswith("bitget-spot: cannot write to stdout: No space left on device; the result is:\n")
+    assert text.startswith("bitget-spot: cannot write to stdout: No space left on device; here is the result:\n")
     assert "1300000000000000002" in text
 
 
@@ -215,9 +244,9 @@ def test_progress_as_lines(capsys: pytest.CaptureFixture[str]) -> None:
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.splitlines() == [
-        "bitget-spot: 4 of 6 orders: 1 accepted, 2 rejected, 1 gone",
-        "bitget-spot: 6 of 6 orders: 1 accepted, 1 rejected",
-        "bitget-spot: 2 orders: 1 accepted, 1 rejected",
+        "bitget-spot: 4 of 6 done: 1 accepted, 2 rejected, 1 gone",
+        "bitget-spot: 6 of 6 done: 1 accepted, 1 rejected",
+        "bitget-spot: 2 done: 1 accepted, 1 rejected",
     ]
 
 
@@ -237,7 +266,7 @@ def test_progress_on_a_dumb_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "dumb")
     with Output().progress(4) as on_progress:
         on_progress(OUTCOMES)
-    assert terminal.text() == "bitget-spot: 4 of 4 orders: 1 accepted, 2 rejected, 1 gone\n"
+    assert terminal.text() == "bitget-spot: 4 of 4 done: 1 accepted, 2 rejected, 1 gone\n"
 
 
 def test_checks(capsys: pytest.CaptureFixture[str]) -> None:

@@ -33,10 +33,10 @@ def slow_sandbox(start_sandbox: StartSandbox) -> Sandbox:
     return sandbox
 
 
-def wait_for_requests(sandbox: Sandbox) -> None:
-    """Wait until the sandbox has received a request."""
+def wait_for_requests(sandbox: Sandbox, *, with_orders: bool = False) -> None:
+    """Wait until the sandbox has received a request, or one that cancels orders."""
     deadline = time.monotonic() + TIMEOUT
-    while not sandbox.arrivals:
+    while not any(arrival.order_ids or not with_orders for arrival in sandbox.arrivals):
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
@@ -79,7 +79,25 @@ def test_signal_during_a_run(  # noqa: PLR0917 - the columns of a table and its 
             is_open = (row["orderId"] or order_ids[row["clientOid"]]) in still_open
             assert row["status"] in (("not_sent", "unknown") if is_open else ("accepted", "unknown"))
     else:
-        assert re.search(r"Neither accepted nor gone: \d+ of 150 orders[.]\n$", out)
+        assert re.search(r"\d+ of 150 orders are neither accepted nor gone[.]\n$", out)
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signal_during_the_kill_switch(
+    number: int, status: int, slow_sandbox: Sandbox, start_process: StartProcess
+) -> None:
+    """The report has every order that was listed, and no outcome contradicts the exchange."""
+    process = start_process("cancel-open", "--yes", "--json")
+    wait_for_requests(slow_sandbox, with_orders=True)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=TIMEOUT)
+    assert process.returncode == status
+    assert "Traceback" not in err
+    rows = json.loads(out)["outcomes"]
+    assert {row["orderId"] for row in rows} == set(slow_sandbox.orders)
+    for row in rows:
+        possible = ("not_sent", "unknown") if slow_sandbox.orders[row["orderId"]].is_open else ("accepted", "unknown")
+        assert row["status"] in possible
 
 
 @pytest.mark.parametrize("number", [1, 150])
@@ -131,7 +149,7 @@ def test_orders_from_a_pipe(
         process = start_process("cancel", "--file", "-", stdin=orders)
         out, _ = process.communicate(timeout=TIMEOUT)
     assert process.returncode == 0
-    assert "none of 40 orders" in out
+    assert "All 40 orders are accepted or gone." in out
 
 
 def test_ascii_locale(start_process: StartProcess, tmp_path: Path) -> None:
@@ -185,7 +203,10 @@ def test_the_program_without_its_extra(module: str, tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 2
-    assert done.stderr == "bitget-spot: the command line needs an extra; run: pip install 'bitget-spot[cli]'\n"
+    assert (
+        done.stderr
+        == "bitget-spot: the command line requires an extra; install it with: pip install 'bitget-spot[cli]'\n"
+    )
 
 
 def test_installed_script() -> None:
@@ -304,7 +325,20 @@ def test_cancel_open_does_not_ask_if_nothing_is_open(start_sandbox: StartSandbox
     start_sandbox(orders=0)
     session = TerminalSession("cancel-open")
     assert session.finish() == 0
-    assert "No order was open." in session.text
+    assert "There were no open orders." in session.text
+
+
+def test_cancel_open_does_not_trust_one_empty_listing(start_sandbox: StartSandbox) -> None:
+    """Before it says that nothing is open, it lists the orders again."""
+    sandbox = start_sandbox(orders=3)
+    sandbox.inject("list-data=[]")
+    session = TerminalSession("cancel-open")
+    try:
+        assert "3 open orders of" in session.read(until="[y/N] ")
+        session.type("y\n")
+    finally:
+        session.finish()
+    assert count_open(sandbox) == 0
 
 
 def test_ctrl_c_on_a_terminal(slow_sandbox: Sandbox, write_orders_file: WriteOrdersFile) -> None:

@@ -175,7 +175,7 @@ def first_output(command: str) -> str:
 def variables() -> Iterator[str]:
     """Yield the names of the variables that the package reads."""
     yield from VARIABLES.values()
-    yield from (PASSWORD_VARIABLE, "BITGET_DEMO", "BITGET_API_BASE_URL")
+    yield from (PASSWORD_VARIABLE, "BITGET_DEMO", "BITGET_API_BASE_URL", "BITGET_ACCOUNT_ID", "BITGET_RATE_LIMIT_STORE")
 
 
 def matches(shown: str, output: str) -> bool:
@@ -222,7 +222,7 @@ def test_pages_have_blocks() -> None:
     languages = set()
     for page in PAGES:
         languages |= {(page.name, block.language) for block in blocks_of(page)}
-    for page_name in ("README.md", "start.md", "cancel.md", "bots.md", "testing.md", "keys.md"):
+    for page_name in ("README.md", "start.md", "cancel.md", "shutdown.md", "bots.md", "testing.md", "keys.md"):
         assert (page_name, "python") in languages
-    for page_name in ("README.md", "start.md", "testing.md", "keys.md", "vendor.md", "cli.md"):
+    for page_name in ("README.md", "start.md", "shutdown.md", "testing.md", "keys.md", "vendor.md", "cli.md"):
         assert (page_name, "console") in languages

@@ -151,6 +151,18 @@ def test_kill_switch(run_example: RunExample, bitget_sandbox: Sandbox) -> None:
     assert not any(order.is_open for order in bitget_sandbox.orders.values())
 
 
+@pytest.mark.parametrize("fault", ["code=40085", "code=40014"])
+def test_kill_switch_that_is_refused(
+    run_example: RunExample, bitget_sandbox: Sandbox, capsys: pytest.CaptureFixture[str], fault: str
+) -> None:
+    """`kill_switch.py` prints the reason, and its status is 1."""
+    bitget_sandbox.inject(fault)
+    with pytest.raises(SystemExit) as exit_info:
+        run_example("kill_switch")
+    assert exit_info.value.code == 1
+    assert capsys.readouterr().out.startswith(fault.removeprefix("code="))
+
+
 def test_warm_up_connections(run_example: RunExample, bitget_sandbox: Sandbox) -> None:
     """`warm_up_connections.py` opens connections, measures the round trip and cancels every order."""
     output = run_example("warm_up_connections")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import subprocess
 import sys
@@ -12,6 +13,12 @@ from urllib.parse import urldefrag, urljoin, urlsplit
 
 import pytest
 
+from bitget_spot import cancel_open_orders
+from bitget_spot._bulk.confirmation import STALL_TIMEOUT
+from bitget_spot._bulk.open_orders import CANCEL_TIMEOUT, MAX_CANCELS
+from bitget_spot._bulk.recovery import MAX_EXTRA_REQUESTS
+from bitget_spot._cli.advice import Exit
+from bitget_spot._middleware.body import MAX_BODY_SIZE
 from bitget_spot._middleware.retry import MAX_RETRIES
 from bitget_spot.client import DEFAULT_TIMEOUT
 from bitget_spot.sandbox import FAULT_NAMES
@@ -33,15 +40,22 @@ LOADING_LINKS: Final = {"stylesheet", "icon", "preload", "prefetch", "preconnect
 MAX_REQUESTS: Final = BATCH_CANCEL_ORDERS.rate_limit.requests
 MAX_ORDERS: Final = BATCH_CANCEL_ORDERS.max_items["orderList"]
 CODES: Final = [code for codes in ERROR_CODES.values() for code in codes]
+KILL_SWITCH_DEADLINE: Final = inspect.signature(cancel_open_orders.sync).parameters["deadline"].default
 NUMBERS: Final = {
     "index.md": (f"{MAX_ORDERS} orders in a request and {MAX_REQUESTS} requests in a second",),
     "bots.md": (f"limit of {MAX_REQUESTS} requests a second",),
     "keys.md": (f"more than {TIMESTAMP_WINDOW_SECONDS:g} seconds from",),
     "cancel.md": (
+        f"It has {KILL_SWITCH_DEADLINE:g} seconds unless",
+        f"in smaller batches, up to {MAX_RETRIES} times",
+        f"at most {MAX_EXTRA_REQUESTS} more requests",
+        f"nothing has changed for {STALL_TIMEOUT:g} seconds",
+        f"still lists them {CANCEL_TIMEOUT:g} seconds after {MAX_CANCELS} cancels",
+        f"limited to {MAX_BODY_SIZE >> 20} MiB",
         f"a page of {GET_HISTORY_ORDERS.maxima['limit']} orders",
         f"up to {MAX_RETRIES} times",
         f"{MAX_REQUESTS} requests in any second",
-        f"{DEFAULT_TIMEOUT.connect:g} seconds to connect and {DEFAULT_TIMEOUT.read:g} for each",
+        f"{DEFAULT_TIMEOUT:g} seconds from connecting",
     ),
 }
 """Numbers in the pages that are defined elsewhere."""
@@ -159,12 +173,20 @@ def test_numbers_in_pages_are_correct(page: str) -> None:
     assert [number for number in NUMBERS[page] if number not in text] == []
 
 
+def test_every_exit_status_is_documented() -> None:
+    """The page of the command line has a row for each exit status."""
+    text = (ROOT / "docs" / "cli.md").read_text("utf-8")
+    assert [status for status in Exit if f"\n| {status.value} | " not in text] == []
+
+
 def test_names_link_to_the_reference(pages: dict[str, Page]) -> None:
     """A class or function that a page names as code is a link to the reference."""
     for page, target in (
         ("keys.html", "reference/errors.html#bitget_spot.errors.WrongEnvironmentError"),
         ("bots.html", "reference/rate_limit.html#bitget_spot.rate_limit.RedisStore"),
         ("cancel.html", "reference/client.html#bitget_spot.warm_up.sync"),
+        ("cancel.html", "reference/errors.html#bitget_spot.errors.NetworkError"),
+        ("shutdown.html", "cancel.html#the-kill-switch"),
     ):
         assert target in pages[page].links
 

@@ -302,6 +302,31 @@ def test_batch_of_gone_orders_as_a_list_of_failures(open_client: OpenClient) -> 
     assert error_codes(client.cancel({"orderId": "1"}, {"orderId": "2"})) == ["43001"] * 2
 
 
+@pytest.mark.parametrize("field", ["order_id", "client_oid"])
+def test_refused_symbol_fails_a_batch_as_a_whole(client: SandboxClient, field: str) -> None:
+    """A batch with an order of a refused pair has the code of that pair, however the order is addressed."""
+    (refused,) = client.sandbox.open_orders(1, symbol="DOGEUSDT")
+    (other,) = client.sandbox.open_orders(1, symbol="BTCUSDT")
+    client.sandbox.refused_symbols["DOGEUSDT"] = "40309"
+    names = {"order_id": "orderId", "client_oid": "clientOid"}
+    items = [{names[field]: getattr(order, field)} for order in (other, refused)]
+    response = client.cancel(*items)
+    assert (response.status_code, response.json()["code"]) == (400, "40309")
+    assert client.is_open(refused)
+    assert client.is_open(other)
+    assert client.cancel(items[0]).json()["code"] == "00000"
+    del client.sandbox.refused_symbols["DOGEUSDT"]
+    assert client.cancel(items[1]).json()["code"] == "00000"
+
+
+def test_refused_symbol_of_an_unknown_order(client: SandboxClient) -> None:
+    """The pair of an order that the exchange does not know is the one in the request."""
+    client.sandbox.refused_symbols["DOGEUSDT"] = "40309"
+    assert client.cancel({"orderId": "1"}, symbol="DOGEUSDT").json()["code"] == "40309"
+    assert client.cancel({"orderId": "1"}, symbol="BTCUSDT").json()["code"] == "43001"
+    assert client.cancel({"orderId": "1"}).json()["code"] == "43001"
+
+
 def test_orders_look_like_those_of_the_exchange() -> None:
     """Ids have nineteen digits and are above 2**53, clientOids are unique, and there are several pairs."""
     orders = Sandbox(orders=120).orders

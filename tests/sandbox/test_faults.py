@@ -15,7 +15,17 @@ from sandbox_client import OpenClient, SandboxClient
 from bitget_spot import sandbox
 from bitget_spot.sandbox import FAULT_NAMES, Order, faults
 from bitget_spot.sandbox.faults import Fault, Faults, parse_command_line
-from bitget_spot_api.operations import REMAINING_CALLS_HEADER
+from bitget_spot_api.operations import (
+    BATCH_CANCEL_ORDERS,
+    GET_HISTORY_ORDERS,
+    GET_ORDER_INFO,
+    GET_UNFILLED_ORDERS,
+    REMAINING_CALLS_HEADER,
+    Operation,
+)
+
+QUERIES = ((GET_UNFILLED_ORDERS, ""), (GET_HISTORY_ORDERS, ""), (GET_ORDER_INFO, "orderId=1"))
+"""The operations that return orders, each with a valid query."""
 
 
 def test_every_fault_is_documented() -> None:
@@ -217,6 +227,89 @@ def test_faults_of_the_envelope_apply_to_error_responses(client: SandboxClient) 
     assert isinstance(client.cancel().json()["requestTime"], str)
 
 
+@pytest.mark.parametrize(("operation", "query"), QUERIES)
+def test_listing_that_is_refused(client: SandboxClient, operation: Operation, query: str) -> None:
+    """`list-code` makes a listing or a lookup an error response with this code."""
+    client.sandbox.inject("list-code=45001")
+    response = client.get(operation, query)
+    assert (response.status_code, response.json()["code"]) == (400, "45001")
+    assert client.get(operation, query).json()["code"] == "00000"
+    assert [arrival.code for arrival in client.sandbox.arrivals] == ["45001", "00000"]
+
+
+@pytest.mark.parametrize(("operation", "query"), QUERIES)
+@pytest.mark.parametrize("data", ["null", "{}", "[]", '["a"]', '"text"', "7", '[{"symbol": "BTCUSDT"}]'])
+def test_listing_with_other_data(client: SandboxClient, operation: Operation, query: str, data: str) -> None:
+    """`list-data` makes a listing or a lookup a success with any JSON value as its `data`."""
+    client.sandbox.open_orders(1)
+    client.sandbox.inject(f"list-data={data}")
+    response = client.get(operation, query)
+    assert (response.status_code, response.json()["code"]) == (200, "00000")
+    assert response.json()["data"] == json.loads(data)
+
+
+def test_listing_that_is_refused_anyway_keeps_its_code(client: SandboxClient) -> None:
+    """`list-data` does not turn an error into a success."""
+    client.sandbox.inject("list-data=[]")
+    response = client.get(GET_UNFILLED_ORDERS, "limit=0")
+    assert (response.json()["code"], response.json()["data"]) == ("40017", None)
+
+
+@pytest.mark.parametrize(("fault", "effect"), [("row-code=45001", False), ("row-code-after=45001", True)])
+def test_every_order_fails(client: SandboxClient, fault: str, effect: bool) -> None:
+    """The request is a success, and every order is in failureList with this code, before or after it is cancelled."""
+    orders = client.sandbox.open_orders(2)
+    client.sandbox.inject(fault)
+    response = client.cancel(*orders)
+    assert (response.status_code, response.json()["code"]) == (200, "00000")
+    data = response.json()["data"]
+    assert data["successList"] == []
+    assert [row["orderId"] for row in data["failureList"]] == [order.order_id for order in orders]
+    assert {row["errorCode"] for row in data["failureList"]} == {"45001"}
+    assert all(row["errorMsg"] for row in data["failureList"])
+    assert [client.is_open(order) for order in orders] == [not effect] * 2
+    assert client.cancel(*orders).json()["code"] == ("43001" if effect else "00000")
+
+
+def test_orders_that_are_gone_fail_as_usual_after_the_others_are_cancelled(client: SandboxClient) -> None:
+    """`row-code-after` changes the rows of successList only."""
+    orders = client.sandbox.open_orders(1)
+    client.sandbox.inject("row-code-after=45001")
+    data = client.cancel({"orderId": "111"}, *orders).json()["data"]
+    assert [row["errorCode"] for row in data["failureList"]] == ["43001", "45001"]
+
+
+@pytest.mark.parametrize("fault", ["row-code=45001", "row-code-after=45001"])
+def test_batch_that_is_refused_anyway_keeps_its_code(client: SandboxClient, fault: str) -> None:
+    """A request that the exchange refuses as a whole has no rows."""
+    client.sandbox.inject(fault)
+    assert client.cancel().json()["code"] == "40020"
+
+
+def test_faults_of_one_kind_of_request_wait_for_it(client: SandboxClient) -> None:
+    """They do not happen to other requests, and do not hold up the faults behind them in the queue."""
+    for fault in ("list-code=1", "row-code=2", "code=3"):
+        client.sandbox.inject(fault)
+    orders = client.sandbox.open_orders(1)
+    assert client.cancel(*orders).json()["data"]["failureList"][0]["errorCode"] == "2"
+    assert client.cancel(*orders).json()["code"] == "3"
+    assert client.cancel(*orders).json()["code"] == "00000"
+    assert client.get(GET_ORDER_INFO, "orderId=1").json()["code"] == "1"
+    assert client.get(GET_ORDER_INFO, "orderId=1").json()["code"] == "00000"
+
+
+@pytest.mark.parametrize(("arguments", "expected"), [({"skip": 1}, [False, True]), ({"chance": 1}, [True, True])])
+def test_only_requests_that_a_fault_can_happen_to_are_counted(arguments: dict[str, Any], expected: list[bool]) -> None:
+    """`skip` and `chance` are about such requests too."""
+    scripted = Faults(Random())  # noqa: S311 - not a secret
+    scripted.add(Fault("list-code", "1"), **arguments)
+    happened = []
+    for _ in range(2):
+        assert scripted.next_fault(BATCH_CANCEL_ORDERS).name == ""
+        happened.append(scripted.next_fault(GET_UNFILLED_ORDERS).name == "list-code")
+    assert happened == expected
+
+
 def test_delay(client: SandboxClient) -> None:
     """The orders are cancelled and the ledger is written while the client is still waiting."""
     (order,) = client.sandbox.open_orders(1)
@@ -289,7 +382,7 @@ def test_chance_is_repeatable() -> None:
     for seed in (1, 1, 2):
         scripted = Faults(Random(seed))  # noqa: S311 - not a secret
         scripted.add(Fault("empty"), chance=0.25)
-        runs.append([scripted.next_fault().name for _ in range(400)])
+        runs.append([scripted.next_fault(BATCH_CANCEL_ORDERS).name for _ in range(400)])
     assert runs[0] == runs[1] != runs[2]
     assert 60 < runs[0].count("empty") < 140
 
@@ -299,7 +392,7 @@ def test_faults_by_chance_are_next_to_the_queue() -> None:
     scripted = Faults(Random())  # noqa: S311 - not a secret
     scripted.add(Fault("empty"), chance=1, times=1)
     scripted.add(Fault("null-data"), skip=1)
-    assert [scripted.next_fault().name for _ in range(3)] == ["empty", "null-data", ""]
+    assert [scripted.next_fault(BATCH_CANCEL_ORDERS).name for _ in range(3)] == ["empty", "null-data", ""]
 
 
 def test_clear_faults(client: SandboxClient) -> None:
@@ -321,6 +414,11 @@ def test_clear_faults(client: SandboxClient) -> None:
         ("clock-skew=inf", "takes a number of seconds, not 'inf'"),
         ("code", "the fault code takes a value"),
         ("raw", "the fault raw takes a value"),
+        ("list-code", "the fault list-code takes a value"),
+        ("row-code", "the fault row-code takes a value"),
+        ("row-code-after", "the fault row-code-after takes a value"),
+        ("list-data", "the fault list-data takes a JSON value, not ''"),
+        ("list-data=[1", r"the fault list-data takes a JSON value, not '\[1'"),
     ],
 )
 def test_invalid_faults(client: SandboxClient, fault: str, reason: str) -> None:
@@ -345,6 +443,7 @@ def test_invalid_arguments(client: SandboxClient, arguments: dict[str, Any]) -> 
         ("delay=2.5*2", ("delay=2.5", 2, None)),
         ("delay=.5@.1", ("delay=.5", None, 0.1)),
         ("raw=a\nb", ("raw=a\nb", None, None)),
+        ('list-data=[{"orderId": 1}]*2', ('list-data=[{"orderId": 1}]', 2, None)),
         ("", ("", None, None)),
     ],
 )

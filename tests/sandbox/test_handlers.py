@@ -171,7 +171,16 @@ def test_page_of_a_trading_pair(client: SandboxClient, operation: Operation) -> 
     bitcoin = open_listed_orders(client, operation, 3, symbol="BTCUSDT")
     open_listed_orders(client, operation, 2, symbol="ETHUSDT")
     assert order_ids(client.get(operation, "symbol=BTCUSDT")) == newest_first(bitcoin)
-    assert order_ids(client.get(operation, "symbol=DOGEUSDT")) == []
+    assert order_ids(client.get(operation, "symbol=SOLUSDT")) == []
+
+
+@pytest.mark.parametrize("operation", LISTINGS, ids=operation_name)
+def test_unknown_trading_pair(client: SandboxClient, operation: Operation) -> None:
+    """A pair that the exchange does not know is refused with 40034; it knows a pair for which there was an order."""
+    for symbol in ("DOGEUSDT", "btcusdt", "BTC-USDT", ""):
+        assert error_of(client.get(operation, f"symbol={symbol}")) == (400, "40034")
+    orders = open_listed_orders(client, operation, 1, symbol="DOGEUSDT")
+    assert order_ids(client.get(operation, "symbol=DOGEUSDT")) == newest_first(orders)
 
 
 @pytest.mark.parametrize("operation", LISTINGS, ids=operation_name)

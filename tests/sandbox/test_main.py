@@ -1,4 +1,4 @@
-"""The sandbox as a command, its lazy import, and the pytest plugin without the extra."""
+"""The sandbox as a command, its lazy import, and the pytest plugin."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NoReturn
 
 import httpx
@@ -170,13 +171,27 @@ def test_import_without_the_extra(monkeypatch: pytest.MonkeyPatch, missing: str,
         _ = package.Sandbox
 
 
-def test_pytest_plugin_needs_no_extra() -> None:
-    """Importing the plugin does not import the server."""
-    program = (
-        "import sys, bitget_spot.sandbox.pytest_plugin; sys.exit(not {'starlette', 'uvicorn'}.isdisjoint(sys.modules))"
-    )
-    done = subprocess.run([sys.executable, "-c", program], check=False)
-    assert done.returncode == 0
+def test_pytest_plugin_imports_nothing_until_its_fixture_is_used(tmp_path: Path) -> None:
+    """A run of pytest loads the plugin, but not the package unless a test takes the fixture."""
+    program = """
+import sys
+
+def loaded():
+    return any(name.partition(".")[0] in ("bitget_spot", "bitget_spot_api") for name in sys.modules)
+
+def test_without_the_fixture():
+    assert "bitget_spot_pytest" in sys.modules
+    assert not loaded()
+
+def test_with_the_fixture(bitget_sandbox):
+    assert loaded()
+    assert len(bitget_sandbox.orders) == 120
+"""
+    (tmp_path / "test_plugin.py").write_text(program, "utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_plugin.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert "2 passed" in done.stdout
 
 
 def test_all_names_can_be_imported() -> None:

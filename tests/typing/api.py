@@ -20,6 +20,7 @@ from bitget_spot import (
     Credentials,
     InvalidBatchError,
     InvalidResponseError,
+    NetworkError,
     OrderRef,
     Outcome,
     Report,
@@ -42,6 +43,7 @@ from bitget_spot_api.models import (
     ErrorResponse,
     Order,
 )
+from bitget_spot_api.operations import BATCH_CANCEL_ORDERS, RateLimit
 
 credentials = Credentials("key", "secret", "passphrase")
 assert_type(Credentials.from_env(), Credentials)
@@ -50,12 +52,15 @@ Credentials("key", Path("private-key.pem"), "passphrase", secret_key_password="w
 client = connect(credentials)
 assert_type(client, SpotClient)
 generated_client: Client = client
+assert_type(client.max_retries, int)
+assert_type(client.rate_limit(BATCH_CANCEL_ORDERS), RateLimit)
 connect(
     credentials,
     base_url="https://api.bitget.com",
-    timeout=httpx.Timeout(5),
+    timeout=5,
     max_retries=2,
     rate_limit_store=MemoryStore(),
+    account_id="desk-1",
     requests_per_second={"batchCancelOrders": 60},
     demo=True,
     channel_api_code="a-broker",
@@ -100,8 +105,11 @@ assert_type(report.only(Status.UNKNOWN, Status.NOT_SENT), tuple[Outcome, ...])
 assert_type(report.orders(Status.NOT_SENT), list[OrderRef])
 assert_type(report.rows(), list[dict[str, Any]])
 assert_type(report.remaining_calls, int | None)
+assert_type(report.confirm, bool)
 report.raise_for_failures()
+report.raise_for_failures(confirmed=True)
 assert_type(cancel_open_orders.sync(client=client, symbols=["BTCUSDT"], sides=["buy"], deadline=60), Report)
+assert_type(cancel_open_orders.sync(client=client, deadline=None), Report)
 assert_type(cancel_open_orders.find(client=client, symbols=["BTCUSDT"], sides=["buy"]), list[Order])
 warm_up.sync(client=client)
 assert_type(server_time.sync(client=client), server_time.ClockReading)
@@ -129,6 +137,7 @@ async def generated_function_in_a_task() -> None:
 def attributes_of_exceptions(error: ApiError, response_error: InvalidResponseError, invalid: InvalidBatchError) -> None:
     """Exceptions have what programs need as attributes."""
     assert_type(BitgetError().report, Report | None)
+    assert_type(NetworkError("ConnectError").report, Report | None)
     assert_type(report_of(KeyboardInterrupt()), Report | None)
     assert_type(error.code, str)
     assert_type(error.message, str)

@@ -35,6 +35,7 @@ RETRY_INTERVAL: Final = 0.5
 MAX_REJECTIONS: Final = 2
 """Rejections after which an order cannot be cancelled."""
 MAX_CANCELS: Final = 3
+"""Cancels that the exchange has received after which an order should not be listed any more."""
 CANCEL_TIMEOUT: Final = 10.0
 """An order that is still listed so many seconds after so many cancels cannot be cancelled."""
 log: Final = logging.getLogger("bitget_spot")
@@ -79,7 +80,8 @@ class OpenOrder:
         outcome: The outcome of its cancels so far.
         cancels: How many cancels the exchange has received.
         rejections: How many cancels it has rejected.
-        last_cancel_at: When the last cancel that the exchange received was sent.
+        enough_cancels_at: When the last cancel was recorded that had to be sent before the order counts as one that
+            cannot be cancelled.
         next_cancel_at: When the next cancel may be sent.
         recorded: The outcome of the cancel under way is in `outcome`.
 
@@ -88,7 +90,7 @@ class OpenOrder:
     outcome: Outcome
     cancels: int = 0
     rejections: int = 0
-    last_cancel_at: float = float("-inf")
+    enough_cancels_at: float = float("inf")
     next_cancel_at: float = float("-inf")
     recorded: bool = True
 
@@ -100,7 +102,8 @@ class OpenOrder:
             self.rejections += 1
         elif outcome.status in (Status.ACCEPTED, Status.GONE):
             self.cancels += 1
-            self.last_cancel_at = now
+            if self.cancels == MAX_CANCELS:
+                self.enough_cancels_at = now
             self.next_cancel_at = now + RESEND_INTERVAL
         attempts = self.outcome.attempts + outcome.attempts
         self.outcome = evolve(combined_outcome(self.outcome, outcome), attempts=attempts)
@@ -109,7 +112,7 @@ class OpenOrder:
         """Return whether further cancels of the order, which is still listed, are useless."""
         if self.rejections >= MAX_REJECTIONS:
             return True
-        return self.cancels >= MAX_CANCELS and now - self.last_cancel_at >= CANCEL_TIMEOUT
+        return now - self.enough_cancels_at >= CANCEL_TIMEOUT
 
 
 @define
@@ -147,13 +150,25 @@ class OpenOrderCanceller:
             yield from self._cancel_until_clear()
             yield from self._confirm()
         except RunStopped:
-            if self._listing_error is not None and not self._has_listed:
-                raise self._listing_error from None
+            pass
+        else:
+            return
+        if self._has_listed:
             message = f"the deadline passed while orders may still be open: {self._summary()}"
             raise DeadlineExceeded(message) from self._listing_error
+        if self._listing_error is not None:
+            raise self._listing_error
+        raise DeadlineExceeded("the deadline passed before the open orders could be listed")
 
     def find(self) -> EffectGenerator[list[Order]]:
-        """Return the open orders that are to be cancelled."""
+        """Return the open orders that are to be cancelled; only a second empty listing means that there are none."""
+        orders = yield from self._list_once()
+        if not orders:
+            yield from self.queries.pause(LISTING_INTERVAL)
+            orders = yield from self._list_once()
+        return orders
+
+    def _list_once(self) -> EffectGenerator[list[Order]]:
         orders: list[Order] = []
         for symbol in self.order_filter.symbols or (None,):
             arguments = {} if symbol is None else {"symbol": symbol}
@@ -189,7 +204,7 @@ class OpenOrderCanceller:
 
         """
         try:
-            orders = yield from self.find()
+            orders = yield from self._list_once()
         except BitgetError as error:
             if ends_listing(error):
                 raise

@@ -138,9 +138,21 @@ def check_symbol(place: str, symbol: object) -> None:
         ValueError: It contains a separator; the message suggests the exchange's notation.
 
     """
-    if isinstance(symbol, str) and SEPARATORS.search(symbol.strip()):
-        suggestion = SEPARATORS.sub("", symbol.strip().partition(":")[0]).upper()
-        raise ValueError(f"{place}: {symbol!r} is not a valid symbol; did you mean {suggestion}?")
+    problem = symbol_problem(symbol)
+    if problem is not None:
+        raise ValueError(f"{place}: {problem}")
+
+
+def symbol_problem(symbol: object) -> str | None:
+    """Return what is wrong with a trading pair in the notation of another program, with a suggestion."""
+    if not isinstance(symbol, str) or not SEPARATORS.search(symbol.strip()):
+        return None
+    return f"{symbol!r} is not a valid symbol; did you mean {suggested_symbol(symbol)}?"
+
+
+def suggested_symbol(symbol: str) -> str:
+    """Return a trading pair as the exchange would write it."""
+    return SEPARATORS.sub("", symbol.strip().partition(":")[0]).upper()
 
 
 def _targets(orders: Iterable[object], default_symbol: str | None) -> Iterable[OrderTarget]:
@@ -156,6 +168,10 @@ def _targets(orders: Iterable[object], default_symbol: str | None) -> Iterable[O
         problems = list(order_problems(fields)) or _encoding_problems(fields)
         if problems:
             violations += [Violation(f"{place}{field}", problem) for field, problem in problems]
+            continue
+        notation_problem = symbol_problem(fields.get("symbol"))
+        if notation_problem:
+            violations.append(Violation(f"{place}.symbol", notation_problem))
             continue
         symbol = (fields.get("symbol") or "").strip() or default_symbol
         target = OrderTarget(order, fields.get("orderId"), fields.get("clientOid"), symbol)

@@ -27,7 +27,7 @@ class Status(StrEnum):
     UNKNOWN = "unknown"
     """The cancel was sent, and no response says what became of it."""
     NOT_SENT = "not_sent"
-    """The cancel was not sent."""
+    """No request for it has left, or the exchange refused each before it looked at any order."""
 
 
 class Confirmed(StrEnum):

@@ -10,6 +10,7 @@ from typing import Final
 
 import httpx
 
+from bitget_spot._bulk.recovery import ends_listing
 from bitget_spot._bulk.report import CONFIRMABLE, DONE, Confirmed, Outcome, Report, Status, is_done
 from bitget_spot._cli.orders import BadInputError
 from bitget_spot.errors import (
@@ -108,7 +109,7 @@ ADVICE_BY_CONFIRMATION: Final[dict[str, str]] = {
     Confirmed.CANCELLED: "Nothing to do; it was cancelled without being filled.",
     Confirmed.FILLED: "Check your position; the order was filled before the cancel was executed.",
     Confirmed.PARTLY_FILLED: "Check your position; part of the order was filled, and the rest was cancelled.",
-    Confirmed.LIVE: "It is still open. Sending the cancel again is safe.",
+    Confirmed.LIVE: "It is still open.",
     Confirmed.NOT_FOUND: "Check the id and the account; the exchange has no record of this order, or no longer has one.",
     UNCONFIRMED: "The exchange did not confirm the outcome. Sending the cancel again is safe, and checks again.",
 }
@@ -117,7 +118,7 @@ ADVICE_BY_STATUS: Final = {
     Status.GONE: "Filled, cancelled earlier, or never there. Check the id; use --confirm to find out which.",
     Status.REJECTED: "The exchange refused the cancel for the reason above. Check the order on the exchange.",
     Status.UNKNOWN: "The result is unknown. Sending the cancel again is safe; use --confirm to check.",
-    Status.NOT_SENT: "The cancel was not sent. Sending it again is safe.",
+    Status.NOT_SENT: "The exchange has not looked at the order. Sending the cancel again is safe.",
 }
 CHECK_NETWORK: Final = "Check the network and --base-url (BITGET_API_BASE_URL), then try again."
 
@@ -137,6 +138,8 @@ def advice(outcome: Outcome, *, confirm: bool) -> str:
 
     """
     confirmed = confirmation(outcome, confirm=confirm)
+    if confirmed == Confirmed.LIVE:
+        return f"{ADVICE_BY_CONFIRMATION[confirmed]} {_advice_for_live_order(outcome)}"
     if confirmed:
         return ADVICE_BY_CONFIRMATION[confirmed]
     if isinstance(outcome.error, NETWORK_ERROR):
@@ -148,6 +151,14 @@ def advice(outcome: Outcome, *, confirm: bool) -> str:
     if outcome.status is Status.REJECTED:
         return specific
     return f"{specific} {ADVICE_BY_STATUS[outcome.status]}"
+
+
+def _advice_for_live_order(outcome: Outcome) -> str:
+    if outcome.status is Status.REJECTED:
+        return advice_for_code(outcome.code) or ADVICE_BY_STATUS[Status.REJECTED]
+    if outcome.status is Status.GONE:
+        return "Check the symbol, and send the cancel again."
+    return "Sending the cancel again is safe."
 
 
 def confirmation(outcome: Outcome, *, confirm: bool) -> str | None:
@@ -168,9 +179,11 @@ def exit_status(report: Report, error: BaseException | None, *, confirm: bool) -
 
     """
     status = Exit.OK if error is None else exit_status_of_error(error)
-    if not report.outcomes and isinstance(error, DeadlineExceeded):
+    if status is Exit.REFUSED or status >= Exit.DEFECT:
+        return status
+    if not report.outcomes and isinstance(error, ApiError | DeadlineExceeded) and not ends_listing(error):
         return Exit.UNREACHABLE  # the open orders could not be listed in time
-    if not report.outcomes or status is Exit.REFUSED or status >= Exit.DEFECT:
+    if not report.outcomes:
         return status
     common = _common_failure(report)
     if common is not None:
@@ -214,7 +227,9 @@ def describe(error: BaseException) -> tuple[str, str | None]:
     if isinstance(error, ApiError):
         return f"the exchange returned an error: {error}", advice_for_code(error.code)
     if isinstance(error, NETWORK_ERROR):
-        return f"no valid response from the exchange: {type(error).__name__}: {error}".rstrip(": "), CHECK_NETWORK
+        # A `NetworkError` begins with the type of its cause.
+        name = "" if isinstance(error, NetworkError) else f"{type(error).__name__}: "
+        return f"no valid response from the exchange: {name}{error}".rstrip(": "), CHECK_NETWORK
     if isinstance(error, BitgetError | BadInputError):
         return str(error), None
     frame = traceback.extract_tb(error.__traceback__)[-1]

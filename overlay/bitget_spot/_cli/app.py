@@ -17,7 +17,7 @@ from attrs import frozen
 from bitget_spot._bulk import cancel_open_orders, cancel_orders
 from bitget_spot._bulk.open_orders import OrderFilter
 from bitget_spot._bulk.report import Report, report_of
-from bitget_spot._cli.advice import Exit, Terminated
+from bitget_spot._cli.advice import Exit, Terminated, describe, exit_status_of_error
 from bitget_spot._cli.check import check_all
 from bitget_spot._cli.orders import BadInputError, collect, plan
 from bitget_spot._cli.output import Output, echo, is_tty
@@ -275,9 +275,9 @@ def exit_on_error(output: Output) -> Iterator[None]:
     except BaseException as error:  # noqa: BLE001 - no traceback reaches a user
         try:
             status = output.report(report_of(error) or Report(()), error)
-        except KeyboardInterrupt:
-            echo("stopped by Ctrl-C")
-            status = Exit.INTERRUPTED
+        except KeyboardInterrupt as second:
+            echo(describe(second)[0])
+            status = exit_status_of_error(second)
         raise typer.Exit(status) from None
 
 

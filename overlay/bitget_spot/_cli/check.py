@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Final
 
 import httpx
-from attrs import frozen
+from attrs import evolve, frozen
 
 from bitget_spot import server_time
-from bitget_spot._cli.advice import USE_NTP, Exit, describe, exit_status_of_error
+from bitget_spot._cli.advice import NETWORK_ERROR, USE_NTP, Exit, describe, exit_status_of_error
 from bitget_spot.errors import (
     ApiError,
     AuthenticationError,
@@ -92,6 +92,8 @@ def check_all(client: Client, account: str) -> tuple[list[CheckResult], Exit]:
     except (BitgetError, httpx.TransportError) as error:
         status = exit_status_of_error(error)
         result = _failed_check(error, status)
+        if result.state == NOT_CHECKED and result.name == "exchange" and results["exchange"].state == OK:
+            result = evolve(result, name="reading")  # it has responded to the first request
         results[result.name] = result
     else:
         results |= {name: CheckResult(name, OK, detail) for name, detail in DETAILS.items()}
@@ -110,7 +112,8 @@ def check_clock(reading: ClockReading) -> CheckResult:
 
 def _failed_check(error: Exception, status: Exit) -> CheckResult:
     text, remedy = describe(error)
-    state = WRONG if status in (Exit.REFUSED, Exit.UNREACHABLE) else NOT_CHECKED
+    # That the exchange is busy proves nothing wrong.
+    state = WRONG if status is Exit.REFUSED or isinstance(error, NETWORK_ERROR) else NOT_CHECKED
     return CheckResult(failed_check_name(error), state, f"{text}. {remedy}" if remedy else text)
 
 

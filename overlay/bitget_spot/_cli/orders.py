@@ -20,7 +20,7 @@ from typing import Final, TypeAlias
 from attrs import define, field, frozen
 
 from bitget_spot._bulk import cancel_orders
-from bitget_spot._bulk.planner import FIELDS, check_symbol
+from bitget_spot._bulk.planner import FIELDS, check_symbol, suggested_symbol, symbol_problem
 from bitget_spot._bulk.report import Outcome, Status
 from bitget_spot.errors import InvalidBatchError
 from bitget_spot_api.models import BatchCancelOrdersRequest, OrderRef
@@ -214,7 +214,7 @@ def _csv_rows(name: str, text: str, problems: _Problems) -> Iterator[_Row]:
     for line, cells in rows:
         place = f"{name}:{line}"
         if any(cells[len(header) :]):
-            problems.add(place, "more cells than the header", line)
+            problems.add(place, "more cells than the header has; check the delimiter and the quotes", line)
         yield _Row(place, line, list(zip(header, cells, strict=False)))
 
 
@@ -270,9 +270,11 @@ def _order(row: _Row, default_symbol: str | None, problems: _Problems) -> OrderR
 
 def _value_problem(column: str, value: object, text: str) -> str | None:
     if SPREADSHEET_NUMBER.fullmatch(text):
-        return "is not a valid id, it looks like a number changed by a spreadsheet; export the column as text"
+        return "is not a valid id; it looks like a number changed by a spreadsheet: export the column as text"
     if not isinstance(value, str):
         return "is not text; put it in quotes"
+    if column == "symbol" and symbol_problem(text):
+        return f"is not a valid symbol; did you mean {suggested_symbol(text)}?"
     if not text.isprintable():
         return "contains an invisible character; retype it"
     if column == "orderId" and not (text.isascii() and text.isdecimal()):

@@ -163,7 +163,9 @@ class _Database:
         self._connection: sqlite3.Connection | None = None
 
     def __enter__(self) -> sqlite3.Connection:
-        self._lock.acquire()
+        # The thread that has the lock may be stuck, or a signal handler may wait on top of it.
+        if not self._lock.acquire(timeout=STORE_TIMEOUT):
+            raise sqlite3.OperationalError("the file is in use by another thread of this process for too long")
         try:
             if self._connection is None:
                 self._connection = _connect(self._path)
