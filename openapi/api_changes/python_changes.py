@@ -9,6 +9,7 @@ from typing import Final
 from api_changes.changes import Change, added, breaking, changed
 from api_changes.python_api import Name, PythonApi
 
+CLIENT: Final = "bitget_spot_api."
 MODELS: Final = "bitget_spot_api.models."
 """The fields of a model are in the order of the document, where a new one may be anywhere: pass them by name."""
 
@@ -22,9 +23,7 @@ def python_changes(old: PythonApi, new: PythonApi) -> list[Change]:
 def unexplained(python: list[Change], document: list[Change]) -> list[Change]:
     """Return the changes of the packages without those of the generated client that the document explains."""
     explained = {change.key for change in document}
-    return [
-        change for change in python if not change.place.startswith("bitget_spot_api.") or change.key not in explained
-    ]
+    return [change for change in python if not change.place.startswith(CLIENT) or change.key not in explained]
 
 
 def _without_repetitions(changes: list[tuple[Change, str]]) -> list[Change]:
@@ -32,9 +31,10 @@ def _without_repetitions(changes: list[tuple[Change, str]]) -> list[Change]:
     Return the changes without those that another one says.
 
     An object may have several paths, of which the shortest is enough; and a field of an attrs class is also a parameter.
+    An object of the generated client keeps its path there, under which the document may explain the change.
     """
     shortest: dict[tuple[str, str, str], Change] = {}
-    for change, origin in sorted(changes, key=lambda each: len(each[0].place)):
+    for change, origin in sorted(changes, key=_preference):
         shortest.setdefault((change.section, origin, change.text), change)
     fields = {(change.section, change.place) for change in shortest.values()}
     return [
@@ -43,6 +43,13 @@ def _without_repetitions(changes: list[tuple[Change, str]]) -> list[Change]:
         if (change.section, change.place.replace("(", ".").removesuffix(")"))
         not in fields - {(change.section, change.place)}
     ]
+
+
+def _preference(entry: tuple[Change, str]) -> tuple[bool, int]:
+    """Return a sort key for a change and the origin of its object: the path to show comes first."""
+    change, origin = entry
+    is_re_exported = origin.startswith(CLIENT) and not change.place.startswith(CLIENT)
+    return is_re_exported, len(change.place)
 
 
 def _changes(old: PythonApi, new: PythonApi) -> Iterator[Change]:
@@ -115,5 +122,5 @@ def _compare_parameters(path: str, old: Name, new: Name) -> Iterator[Change]:
         yield breaking(path, "can be passed by its name only")
     elif old.position is None and new.position is not None:
         yield changed(path, "can also be passed by its position")
-    elif old.position != new.position and not path.startswith(MODELS):
+    elif old.position != new.position and not new.origin.startswith(MODELS):
         yield breaking(path, "is at another position")

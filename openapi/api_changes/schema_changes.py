@@ -17,6 +17,7 @@ from api_changes.changes import Change, added, breaking, changed
 from document import Node, merged, types_of
 
 NULL: Final = {"type": "null"}
+NULL_TYPE: Final = frozenset({"null"})
 UPPER_BOUNDS: Final = ("maxItems", "maxLength", "maximum", "exclusiveMaximum", "maxProperties")
 LOWER_BOUNDS: Final = ("minItems", "minLength", "minimum", "exclusiveMinimum", "minProperties")
 HARMLESS: Final = frozenset({"description", "default", "deprecated", "title", "externalDocs", "contentSchema"})
@@ -53,25 +54,28 @@ class SchemaComparison:
         """Yield what has changed between two schemas that are used at a place."""
         old_core, old_is_nullable = _without_null(old)
         new_core, new_is_nullable = _without_null(new)
+        old_types = self._types(self.old_document, old_core) | (NULL_TYPE if old_is_nullable else frozenset())
+        new_types = self._types(self.new_document, new_core) | (NULL_TYPE if new_is_nullable else frozenset())
+        if not (_name(old_core) and _name(new_core)):
+            old_contents = {**merged(self.old_document, old_core), "type": [*old_types]}
+            new_contents = {**merged(self.new_document, new_core), "type": [*new_types]}
+            yield from self._compare_contents(place, old_contents, new_contents)
+            return
         if old_is_nullable != new_is_nullable:
-            null = frozenset({"null"})
-            old_types = self._types(self.old_document, old_core) | (null if old_is_nullable else frozenset())
-            new_types = self._types(self.new_document, new_core) | (null if new_is_nullable else frozenset())
             yield self._type_change(place, old_types, new_types)
-        names = (_name(old_core), _name(new_core))
-        if all(names):
+        yield from self._compare_named(place, old_core, new_core)
+
+    def _compare_named(self, place: str, old: Node, new: Node) -> Iterator[Change]:
+        names = (_name(old), _name(new))
+        if names[0] != names[1]:
             is_renamed = self._is_renamed(*names)
-            if names[0] != names[1]:
-                yield breaking(names[0] if is_renamed else place, f"`{names[0]}` is now `{names[1]}`")
-                if not is_renamed:  # another schema, with fields of its own
-                    return
-            if names in self._compared:
+            yield breaking(names[0] if is_renamed else place, f"`{names[0]}` is now `{names[1]}`")
+            if not is_renamed:  # another schema, with fields of its own
                 return
-            self._compared.add(names)
-            place = names[1]
-        yield from self._compare_contents(
-            place, merged(self.old_document, old_core), merged(self.new_document, new_core)
-        )
+        if names in self._compared:
+            return
+        self._compared.add(names)
+        yield from self._compare_contents(names[1], merged(self.old_document, old), merged(self.new_document, new))
 
     def renamed(self) -> dict[str, str]:
         """Return the new name of each schema that has another one now, as far as schemas have been compared."""
@@ -85,7 +89,7 @@ class SchemaComparison:
         new_types = self._types(self.new_document, new)
         if old_types != new_types:
             yield self._type_change(place, old_types, new_types)
-            if not (old_types & new_types) - {"null"} and old_types and new_types:
+            if not (old_types & new_types) - NULL_TYPE and old_types and new_types:
                 return
         yield from self._compare_values(place, old, new)
         yield from self._compare_bounds(place, old, new)

@@ -502,6 +502,17 @@ def test_schema_of_both_directions() -> None:
     )
 
 
+def test_type_is_compared_once_however_null_is_written() -> None:
+    """A list or null that becomes an object or null is one change of the type."""
+    row = reference("Thing")
+    old = complete_document()
+    new = complete_document()
+    set_to({"type": ["array", "null"], "items": row}, *THING, "properties", "parts")(old)
+    set_to({"oneOf": [row, {"type": "null"}]}, *THING, "properties", "parts")(new)
+    assert changes(old, new) == [(BREAKING, "Thing.parts", "the type array or null is now null or object")]
+    assert changes(new, old) == [(BREAKING, "Thing.parts", "the type null or object is now array or null")]
+
+
 def test_recursive_schema_is_compared_once() -> None:
     """A schema that contains itself is compared once."""
     document = complete_document()

@@ -275,22 +275,22 @@ KINDS: dict[str, tuple[str, str, str, Found, Found]] = {
         MODEL,
         "    size: str | Unset = UNSET\n",
         "",
-        (BREAKING, "bitget_spot.Order.size", "is gone"),
-        (ADDED, "bitget_spot.Order.size", "an attribute"),
+        (BREAKING, "bitget_spot_api.models.Order.size", "is gone"),
+        (ADDED, "bitget_spot_api.models.Order.size", "an attribute"),
     ),
     "field of a model becomes required": (
         MODEL,
         "size: str | Unset = UNSET",
         "size: str",
         [
-            (BREAKING, "bitget_spot.Order(size)", "is now required"),
-            (BREAKING, "bitget_spot.Order(size)", "the type `str | Unset` is now `str`"),
-            (CHANGED, "bitget_spot.Order.size", "the type `str | Unset` is now `str`"),
+            (BREAKING, "bitget_spot_api.models.Order(size)", "is now required"),
+            (BREAKING, "bitget_spot_api.models.Order(size)", "the type `str | Unset` is now `str`"),
+            (CHANGED, "bitget_spot_api.models.Order.size", "the type `str | Unset` is now `str`"),
         ],
         [
-            (CHANGED, "bitget_spot.Order(size)", "is now optional"),
-            (CHANGED, "bitget_spot.Order(size)", "the type `str` is now `str | Unset`"),
-            (BREAKING, "bitget_spot.Order.size", "the type `str` is now `str | Unset`"),
+            (CHANGED, "bitget_spot_api.models.Order(size)", "is now optional"),
+            (CHANGED, "bitget_spot_api.models.Order(size)", "the type `str` is now `str | Unset`"),
+            (BREAKING, "bitget_spot_api.models.Order.size", "the type `str` is now `str | Unset`"),
         ],
     ),
     "argument of a generated function": (
@@ -405,17 +405,23 @@ def test_document_explains_changes_of_the_generated_client() -> None:
     assert places == ["bitget_spot_api.types.Unset", "bitget_spot.OrderRef"]
 
 
-def test_position_of_a_field_of_a_model_is_no_change(tmp_path: Path) -> None:
-    """A new optional field of a model may be anywhere: its fields are passed by name."""
-    old = api_of(tmp_path / "old", {INIT: ("from bitget_spot_api.models import Order\n", "")})
-    new = api_of(
-        tmp_path / "new",
-        {
-            INIT: ("from bitget_spot_api.models import Order\n", ""),
-            MODEL: ("    size: str", "    note: str | Unset = UNSET\n    size: str"),
-        },
-    )
-    assert found(python_changes(old, new)) == [(ADDED, "bitget_spot_api.models.Order.note", "an attribute")]
+@pytest.mark.parametrize("imported", ["from bitget_spot_api.models import Order\n", ""], ids=["re-exported", "once"])
+def test_new_field_of_a_model_is_added_once(imported: str, tmp_path: Path) -> None:
+    """A new optional field of a model may be anywhere, because fields are passed by name; re-exports are not repeated."""
+    overlay = {INIT: ("from bitget_spot_api.models import Order\n", imported)}
+    model = {MODEL: ("    size: str", "    note: str | Unset = UNSET\n    size: str")}
+    old = api_of(tmp_path / "old", overlay)
+    new = api_of(tmp_path / "new", overlay | model)
+    field_path = "bitget_spot_api.models.Order.note"
+    assert found(python_changes(old, new)) == [(ADDED, field_path, "an attribute")]
+    assert found(python_changes(new, old)) == [(BREAKING, field_path, "is gone")]
+
+
+def test_dropped_re_export_is_a_change(tmp_path: Path) -> None:
+    """A model that a package no longer exports is gone there, though the generated client still has it."""
+    old = api_of(tmp_path / "old")
+    new = api_of(tmp_path / "new", {INIT: ('"Order", ', "")})
+    assert found(python_changes(old, new)) == [(BREAKING, "bitget_spot.Order", "is gone")]
 
 
 def test_public_names_of_the_project() -> None:

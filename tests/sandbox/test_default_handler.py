@@ -113,9 +113,7 @@ def test_invalid_body_is_refused(client: SandboxClient, body: object, code: str)
     assert (response.status_code, response.json()["code"]) == (400, code)
 
 
-def code_of(
-    monkeypatch: pytest.MonkeyPatch, schemas: Mapping[str, Any], *, query: str = "", body: bytes = b""
-) -> str:
+def code_of(monkeypatch: pytest.MonkeyPatch, schemas: Mapping[str, Any], *, query: str = "", body: bytes = b"") -> str:
     """Return the code of the response to a request for an operation whose query and body have these schemas."""
     operation = Operation(
         operation_id="doIt",
