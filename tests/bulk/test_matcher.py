@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any, Final
 
@@ -11,14 +12,18 @@ import pytest
 from bitget_spot import (
     ApiError,
     AuthenticationError,
+    ClockError,
     InvalidResponseError,
     OrderNotFoundError,
     OrderStateError,
     Outcome,
+    PermissionDeniedError,
+    RateLimitedError,
     Status,
     SystemBusyError,
+    WrongEnvironmentError,
 )
-from bitget_spot._bulk.matcher import STOPPED, UNMENTIONED, MatchedBatch, match_response
+from bitget_spot._bulk.matcher import INTERRUPTED, STOPPED, UNMENTIONED, MatchedBatch, match_response
 from bitget_spot._bulk.planner import Batch, OrderTarget, plan_batches
 from bitget_spot._middleware.context import Attempt, RequestContext, RunStopped
 from bitget_spot.errors import error_class
@@ -81,6 +86,11 @@ def outcome_of_row(row: dict[str, Any], *, maybe_executed: bool = False) -> Outc
     assert matched.unmatched == []
     (outcome,) = matched.outcomes
     return outcome
+
+
+def not_sent() -> RequestContext:
+    """Return the context of a request that has not been sent."""
+    return RequestContext(attempt=Attempt(failed_before_sending=True))
 
 
 def outcome_of_error(error: Exception, *, maybe_executed: bool = False) -> Outcome:
@@ -246,10 +256,17 @@ def test_a_failure_has_the_code_and_message_of_its_row() -> None:
     assert (outcome.status, outcome.code, outcome.message) == (Status.GONE, "43001", "no")
 
 
+def test_control_characters_in_a_row_are_replaced() -> None:
+    """Code and message of an outcome cannot change a terminal, even if the row contains escape sequences."""
+    outcome = outcome_of_row({"orderId": "1", "errorCode": "7\x07", "errorMsg": "no\x1b[2J\r\n\x9b1m\u202e"})
+    assert (outcome.code, outcome.message) == ("7 ", "no [2J   1m ")
+    assert str(outcome.error) == "7 : no [2J   1m  (HTTP 200)"
+
+
 def test_unpaired_surrogates_in_a_row_are_replaced() -> None:
     """Code and message of an outcome can be encoded, even if the row contains unpaired surrogates."""
     outcome = outcome_of_row({"orderId": "1", "errorCode": "\udfff", "errorMsg": "no \ud800"})
-    assert (outcome.status, outcome.code, outcome.message) == (Status.REJECTED, "?", "no ?")
+    assert (outcome.status, outcome.code, outcome.message) == (Status.REJECTED, " ", "no  ")
 
 
 @pytest.mark.parametrize("name", ["errorCode", "errorMsg", "clientOid"])
@@ -285,19 +302,25 @@ def test_a_list_with_a_malformed_row(row: Any) -> None:
         (OrderNotFoundError("43001", "gone"), False, Status.GONE),
         (OrderNotFoundError("43001", "gone"), True, Status.GONE),
         (ApiError("99999", "no"), False, Status.REJECTED),
-        (AuthenticationError("40009", "no"), False, Status.REJECTED),
+        (AuthenticationError("40009", "no"), False, Status.NOT_SENT),
+        (AuthenticationError("40009", "no"), True, Status.UNKNOWN),
+        (ClockError("40008", "late"), False, Status.NOT_SENT),
+        (PermissionDeniedError("40014", "no"), False, Status.NOT_SENT),
+        (WrongEnvironmentError("40085", "unified"), False, Status.NOT_SENT),
+        (WrongEnvironmentError("40085", "unified"), True, Status.UNKNOWN),
         (ApiError("99999", "no"), True, Status.UNKNOWN),
         (SystemBusyError("45001", "busy"), True, Status.UNKNOWN),
-        (httpx.ConnectError("no way"), False, Status.NOT_SENT),
-        (httpx.ConnectError("no way"), True, Status.UNKNOWN),
         (httpx.ReadTimeout("late"), True, Status.UNKNOWN),
+        (httpx.ReadTimeout("late"), False, Status.UNKNOWN),
         (InvalidResponseError(502, "not JSON"), True, Status.UNKNOWN),
-        (RunStopped(), False, Status.NOT_SENT),
         (RunStopped(), True, Status.UNKNOWN),
     ],
 )
 def test_an_exception_instead_of_a_response(error: Exception, maybe_executed: bool, status: Status) -> None:
-    """An exception is the outcome of every order; it is unknown if an attempt may have been executed."""
+    """
+    An exception is the outcome of every order. It is unknown if an attempt may have been executed, and not sent if the
+    exchange refused the request before it looked at any order.
+    """
     matched = match_response(by_order_id("1", "2"), error, sent_once(maybe_executed=maybe_executed))
     assert [outcome.status for outcome in matched.outcomes] == [status, status]
     assert matched.unmatched == []
@@ -305,6 +328,47 @@ def test_an_exception_instead_of_a_response(error: Exception, maybe_executed: bo
     assert first.code == getattr(error, "code", None)
     assert first.message
     assert (second.code, second.message) == (first.code, first.message)
+
+
+@pytest.mark.parametrize("error", [httpx.ConnectError("no way"), RunStopped()], ids=repr)
+@pytest.mark.parametrize("maybe_executed", [False, True])
+def test_an_exception_before_the_request_was_sent(error: Exception, maybe_executed: bool) -> None:
+    """If the last attempt was not sent, an earlier one decides whether the orders are not sent or unknown."""
+    context = not_sent()
+    context.maybe_executed = maybe_executed
+    (outcome,) = match_response(by_order_id("1"), error, context).outcomes
+    assert outcome.status is (Status.UNKNOWN if maybe_executed else Status.NOT_SENT)
+    assert outcome.message
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), asyncio.CancelledError()], ids=repr)
+def test_an_interrupt(error: BaseException) -> None:
+    """An interrupted request is unknown if it has left, and not sent if not; its exception is not kept."""
+    (sent,) = match_response(by_order_id("1"), error, sent_once()).outcomes
+    assert (sent.status, sent.message, sent.error) == (Status.UNKNOWN, INTERRUPTED, None)
+    (unsent,) = match_response(by_order_id("1"), error, not_sent()).outcomes
+    assert (unsent.status, unsent.message, unsent.error) == (Status.NOT_SENT, INTERRUPTED, None)
+
+
+def test_the_exception_of_an_outcome_keeps_no_frames_alive() -> None:
+    """The exception of an outcome has neither a traceback nor a cause: they would keep the response alive."""
+    error = httpx.ReadTimeout("late")
+    error.__cause__ = error.__context__ = ValueError()
+    try:
+        raise error
+    except httpx.ReadTimeout:
+        outcome = outcome_of_error(error)
+    assert outcome.error is error
+    kept = [getattr(error, name) for name in ("__traceback__", "__cause__", "__context__")]
+    assert kept == [None, None, None]
+
+
+@pytest.mark.parametrize("code", [*ERROR_CODES["system-busy"], *ERROR_CODES["rate-limit"]])
+def test_a_row_that_the_exchange_was_too_busy_for(code: str) -> None:
+    """An order that the exchange was too busy for is unknown, never rejected, and has the code."""
+    outcome = outcome_of_row(failure_row("1", code=code))
+    assert (outcome.status, outcome.code, outcome.message) == (Status.UNKNOWN, code, "no")
+    assert isinstance(outcome.error, SystemBusyError | RateLimitedError)
 
 
 def test_the_message_of_an_exception() -> None:

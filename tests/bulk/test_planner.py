@@ -298,7 +298,9 @@ def test_a_default_symbol_in_another_notation(symbol: str) -> None:
 @pytest.mark.parametrize("symbol", ["BTC/USDT", "btc-usdt", " BTC_USDT "])
 def test_an_order_with_its_symbol_in_another_notation(symbol: str) -> None:
     """The exchange would not find the order and call it gone, so it is refused with its place and a suggestion."""
-    with pytest.raises(InvalidBatchError, match=r"orders\[1\]\.symbol: .* is not a valid symbol; did you mean BTCUSDT\?"):
+    with pytest.raises(
+        InvalidBatchError, match=r"orders\[1\]\.symbol: .* is not a valid symbol; did you mean BTCUSDT\?"
+    ):
         cancel_orders.plan(orders=by_order_id(1) + by_order_id(2, symbol=symbol))
 
 

@@ -30,10 +30,9 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.core.failures import FailureGroup
 
 from bitget_spot._middleware.signing import hmac_signature, prehash
-from bitget_spot.sandbox import Sandbox, exchange, handlers
+from bitget_spot.sandbox import Sandbox, exchange, handlers, order_book
 from bitget_spot.sandbox.envelope import MALFORMED, UNKNOWN_OPERATION, RefusedError
 from bitget_spot.sandbox.handlers import Account, PendingRequest
-from bitget_spot.sandbox.order_book import _PAIRS
 from bitget_spot.validation import validate_batch
 from bitget_spot_api.operations import (
     BATCH_CANCEL_ORDERS,
@@ -148,12 +147,13 @@ def strict_document(*, is_emulated: bool = True) -> JsonObject:
 
     The document allows whatever the exchange has been seen to do: fields that are missing, null, new or of another type.
     The sandbox does none of this without a fault. What the document says only in words or in extensions becomes a part
-    of it: the header of every response, that an orderId is a decimal number, and that a trading pair must exist.
+    of it: the header of every response, that an orderId is a decimal number, and which trading pairs exist.
     """
     document = deepcopy(DOCUMENT)
-    document["components"]["parameters"]["IdLessThan"]["schema"]["pattern"] = "^[0-9]+$"
+    parameters = document["components"]["parameters"]
+    parameters["IdLessThan"]["schema"]["pattern"] = "^[0-9]+$"
     if is_emulated:
-        document["components"]["parameters"]["Symbol"]["schema"]["enum"] = list(_PAIRS)
+        parameters["Symbol"]["schema"]["enum"] = list(order_book._PAIRS)
     for operation in operations_in(document):
         responses = operation["responses"]
         for status, reference in list(responses.items()):

@@ -41,10 +41,10 @@ class ResponseMiddleware(Middleware):
         envelope = parse_envelope(response)
         if isinstance(envelope, InvalidResponseError):
             raise envelope
-        self._clock.observe(_milliseconds(envelope.get("requestTime")), context.attempt.signed_at)
+        corrected = self._clock.observe(_milliseconds(envelope.get("requestTime")), context.attempt.signed_at)
         error = parse_error(envelope, response.status_code)
         if error is not None:
-            if isinstance(error, ClockError) and error.request_time is None:
+            if isinstance(error, ClockError) and not corrected:
                 # An earlier response may have shown a wrong time, and this one shows none to correct it by.
                 self._clock.reset()
             raise error
@@ -79,7 +79,7 @@ def has_rate_limited_rows(data: object) -> bool:
     rows = data.get("failureList") if isinstance(data, dict) else None
     if not isinstance(rows, list):
         return False
-    return any(isinstance(row, dict) and row.get("errorCode") in RATE_LIMIT_CODES for row in rows)
+    return any(isinstance(row, dict) and str(row.get("errorCode")) in RATE_LIMIT_CODES for row in rows)
 
 
 def parse_error(envelope: dict[str, object], status: int) -> ApiError | None:
