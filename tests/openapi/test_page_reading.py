@@ -66,6 +66,7 @@ UNUSUAL_TABLES = {
     "a table in a quotation": lambda page: page.replace("\n|", "\n> |"),
     "code as HTML": lambda page: page.replace("`soft`", "<code>soft</code>").replace("`hard`", "<br><code>hard</code>"),
     "an escaped level": lambda page: page.replace("| >", "| \\>"),
+    "a second line of dashes": lambda page: page.replace("| dropped |", "| --- | --- | --- |\n| dropped |"),
     "front matter": lambda page: "---\ntitle: Drop\nsource: https://things.test\n---\n" + page,
 }
 
@@ -106,6 +107,7 @@ def test_pipes_in_prose_are_text() -> None:
         ("Speed limit is 20 times/s (UID)", "20 in 1 s", "UID"),
         ("**Speed limit**: 20 times/s (User ID)", "20 in 1 s", "UID"),
         ("Frequency limit: 20 times/1s (IP)", "20 in 1 s", "IP"),
+        ("Limit rule: 20 times/1s (uid)", "20 in 1 s", "UID"),
         ("Frequency limit is 600 times per minute per UID", "600 in 60 s", "UID"),
         ("At most 5/6 of the things", NONE, NONE),
         ("Send 10 in 1 s", NONE, NONE),
@@ -150,6 +152,9 @@ FOOTERS = (
     "\u00a9 2026 Things. All rights reserved.",
     "[Edit this page](https://things.test/edit)",
     "[Previous \u00ab Lift](/lift)[Next Hold \u00bb](/hold)",
+    "[\n\nPrevious\n\nLift\n\n](/lift)[\n\nNext\n\nHold\n\n](/hold)",
+    "[Previous\n\nLift](/lift)\n[Next\n\nHold](/hold)\n\n\u00a9 2026 Things",
+    "Was this page helpful?\n\nYes  No",
     "Was this page helpful?",
     "Source: https://things.test/drop\n\nLast updated on Nov 25, 2026\n\n\u00a9 2026 Things",
 )
@@ -160,6 +165,33 @@ def test_footer_changes_nothing(footer: str) -> None:
     """What an exporter or the site adds at the end or at the start is not part of the page."""
     assert differences(f"{PAGE}\n\n{footer}\n") == {}
     assert differences(f"{footer}\n\n{PAGE}") == {}
+
+
+@pytest.mark.parametrize("footer", ["Source: https://things.test/drop", "*Last updated on Nov 25, 2026*"])
+def test_footer_right_below_the_last_table_changes_nothing(footer: str) -> None:
+    """A footer that follows the last row without an empty line is not a row."""
+    assert differences(f"{PAGE}{footer}\n") == {}
+
+
+def test_other_line_right_below_the_last_table_is_refused() -> None:
+    """A line below the last row that is not a footer is the rest of a broken cell."""
+    with pytest.raises(PageError, match="the row has 1 of 3 cells"):
+        differences(f"{PAGE}and the rest of the cell\n")
+
+
+def test_lines_below_a_removed_passage_keep_their_numbers() -> None:
+    """The line of a broken table is that of the file, also below front matter and links to other pages."""
+    old, new, message = BROKEN["a cell broken at its breaks"]
+    line = int(message.split()[1].removesuffix(":"))
+    added = "---\ntitle: Drop\n---\n[Previous\n\nLift](/lift)\n\n"
+    with pytest.raises(PageError, match=f"^line {line + added.count(chr(10))}: "):
+        parse_page(added + edited(old, new))
+
+
+def test_link_in_a_sentence_is_not_a_footer() -> None:
+    """A link to the next page is a part of the page if it stands in a sentence."""
+    page = edited("one go.\n", "one go. See [next](/a).\n\nThe [next page](/b) has more.\n")
+    assert differences(page) == {"description: text": CHANGED}
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,7 @@ def test_difference_in_html_is_found() -> None:
         ),
         ("<code>soft</code>|<code>hard</code>", "soft|hard"),
         ("<p>soft</p><p>hard</p>", "soft hard"),
+        ("The manner:<ul><li>soft</li><li><code>hard</code></li></ul>", "The manner: soft hard"),
         ("<strong>soft</strong> and\n hard", "soft and hard"),
         ("a_b * c", "a_b * c"),
         ("&gt; 5 &amp; more", "> 5 & more"),
@@ -102,6 +103,25 @@ def test_html_is_recognized(start: str, name: str, tmp_path: Path) -> None:
     path = tmp_path / name
     path.write_text(start + html_of(PAGE), "utf-8")
     assert differences(read_page(path)) == {}
+
+
+def test_part_of_a_page_is_html_if_its_name_says_so(tmp_path: Path) -> None:
+    """A file that has only the article, without the page around it, is read as HTML."""
+    path = tmp_path / "page.HTML"
+    path.write_text(MarkdownIt("commonmark").enable("table").render(PAGE), "utf-8")
+    assert differences(read_page(path)) == {}
+
+
+def test_tables_that_an_export_leaves_as_html_are_read(tmp_path: Path) -> None:
+    """Some exporters keep a table with breaks in its cells as HTML; the lines below keep their numbers."""
+    table = PAGE[PAGE.index("| Parameter") : PAGE.index("Response Example")]
+    html = MarkdownIt("commonmark").enable("table").render(table)
+    path = tmp_path / "page.md"
+    path.write_text(PAGE.replace(table, html + "\n"), "utf-8")
+    assert differences(read_page(path)) == {}
+    path.write_text(PAGE.replace(table, html + "\n").replace("| held | Array |", "| held | Arr\nay |"), "utf-8")
+    with pytest.raises(PageError, match=rf"line {path.read_text('utf-8').splitlines().index('| held | Arr') + 1}: "):
+        parse_page(read_page(path))
 
 
 @pytest.mark.parametrize("content", [PAGE, "<div>\n\n" + PAGE, "# <html>\n"], ids=["page", "element", "title"])
