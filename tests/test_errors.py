@@ -22,6 +22,7 @@ from bitget_spot.errors import (
     InvalidParameterError,
     InvalidResponseError,
     MarketStateError,
+    NetworkError,
     OrderNotFoundError,
     OrdersNotCancelledError,
     OrderStateError,
@@ -50,6 +51,7 @@ EXAMPLES: tuple[BitgetError, ...] = (
     ClockError("40008", "Request timestamp expired", 400, 1659076670000),
     PermissionDeniedError("40018", "Invalid IP", 403, None),
     DeadlineExceeded("the deadline passed"),
+    NetworkError("ConnectError: connection refused"),
     OrdersNotCancelledError(Report((Outcome(OrderRef(order_id="1"), Status.REJECTED, "43011", "no", 1),))),
     WrongEnvironmentError("40085", "unified account", 400, 1),
     InvalidParameterError("40034", "Parameter does not exist", 400, 1),
@@ -81,6 +83,7 @@ def test_every_class_has_an_example() -> None:
         (InvalidResponseError, (BitgetError,)),
         (DeadlineExceeded, (BitgetError, TimeoutError)),
         (OrdersNotCancelledError, (BitgetError,)),
+        (NetworkError, (BitgetError,)),
         (ApiError, (BitgetError,)),
         (AuthenticationError, (ApiError,)),
         (ClockError, (ApiError,)),
@@ -104,7 +107,7 @@ def test_tree_in_the_docstring_is_complete() -> None:
     """The tree in the module's docstring has every class once, below its first base class, with a second in brackets."""
     documented: list[tuple[str, str, bool]] = []
     parents: dict[int, str] = {}
-    tree, separator, _ = (errors.__doc__ or "").partition("Network errors")
+    tree, separator, _ = (errors.__doc__ or "").partition("The generated functions")
     assert separator
     for line in tree.splitlines():
         match = re.match(r"^    ([│├└─ ]*)(\w+(?:Error|Exceeded))\b( +\((?:Value|Timeout)Error\))?", line)

@@ -56,6 +56,7 @@ BOUNDS: Final = {
     "minProperties": "at least {} field",
 }
 
+
 class MarkdownWriter:
     """Writes the document as Markdown, line by line."""
 

@@ -1,7 +1,5 @@
 """Cancel a list of orders, by order id or by your own id, and print the outcome of each."""
 
-import os
-
 from bitget_spot import Credentials, OrderRef, Status, cancel_orders, connect
 
 # The first orders of a new sandbox; yours come from your bot's own records.
@@ -15,7 +13,7 @@ ORDERS = [
 
 def main() -> None:
     """Cancel the orders, and print those that you have to check."""
-    with connect(Credentials.from_env(), base_url=os.environ["BITGET_API_BASE_URL"]) as client:
+    with connect(Credentials.from_env()) as client:
         report = cancel_orders.sync(client=client, orders=ORDERS)
     print(report)
     for outcome in report.only(Status.REJECTED, Status.UNKNOWN):

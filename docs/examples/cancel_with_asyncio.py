@@ -1,7 +1,6 @@
 """Cancel the orders of two strategies side by side, from tasks of one event loop."""
 
 import asyncio
-import os
 
 from bitget_spot import Credentials, OrderRef, cancel_orders, connect
 
@@ -17,7 +16,7 @@ STRATEGIES = {
 async def main() -> None:
     """Start a task for each strategy; the tasks share the client and its rate limit."""
     async with (
-        connect(Credentials.from_env(), base_url=os.environ["BITGET_API_BASE_URL"]) as client,
+        connect(Credentials.from_env()) as client,
         asyncio.TaskGroup() as group,
     ):
         tasks = {

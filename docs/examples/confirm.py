@@ -1,7 +1,5 @@
 """Cancel orders, ask the exchange what became of them, and act on those that were filled."""
 
-import os
-
 from bitget_spot import Confirmed, Credentials, OrderRef, cancel_orders, connect
 
 ORDERS = [OrderRef(order_id="1300000000813847339"), OrderRef(order_id="1300000001043469773")]
@@ -9,7 +7,7 @@ ORDERS = [OrderRef(order_id="1300000000813847339"), OrderRef(order_id="130000000
 
 def main() -> None:
     """Cancel with `confirm=True`, and print what each result means for your position."""
-    with connect(Credentials.from_env(), base_url=os.environ["BITGET_API_BASE_URL"]) as client:
+    with connect(Credentials.from_env()) as client:
         report = cancel_orders.sync(client=client, orders=ORDERS, confirm=True)
     for outcome in report:
         name = outcome.order.order_id or outcome.order.client_oid

@@ -1,15 +1,12 @@
 """Cancel on the demo account: same URL, a key created in demo trading, and `demo=True`."""
 
-import os
-
 from bitget_spot import Credentials, OrderRef, WrongEnvironmentError, cancel_orders, connect
 
 
 def main() -> None:
     """Cancel an order of the demo account, and explain the error that a live key causes."""
     # Without the argument demo, the variable BITGET_DEMO decides.
-    base_url = os.environ["BITGET_API_BASE_URL"]
-    with connect(Credentials.from_env(), base_url=base_url, demo=True) as client:
+    with connect(Credentials.from_env(), demo=True) as client:
         try:
             orders = [OrderRef(order_id="1300000000813847339")]
             print(cancel_orders.sync(client=client, orders=orders))

@@ -1,6 +1,5 @@
 """What to do about each exception: `python handle_exceptions.py 1300000000813847339`."""
 
-import os
 import sys
 
 from bitget_spot import (
@@ -20,9 +19,8 @@ from bitget_spot import (
 def main(order_ids: list[str]) -> str:
     """Cancel the orders, and return what the user should do."""
     orders = [OrderRef(order_id=order_id) for order_id in order_ids]
-    base_url = os.environ["BITGET_API_BASE_URL"]
     try:
-        with connect(Credentials.from_env(), base_url=base_url) as client:
+        with connect(Credentials.from_env()) as client:
             cancel_orders.sync(client=client, orders=orders).raise_for_failures()
     except CredentialsError as error:
         advice = f"Nothing was sent: {error}"

@@ -1,6 +1,5 @@
 """Stop sending after 5 seconds, and send the rest later: `python keep_a_deadline.py 5`."""
 
-import os
 import sys
 
 from bitget_spot import Credentials, DeadlineExceeded, OrderRef, Status, cancel_orders, connect
@@ -23,7 +22,7 @@ def main(seconds: float) -> None:
         OrderRef(symbol="BTCUSDT", client_oid="btcusdt-sell-1"),
         OrderRef(order_id="1300000001043469773"),
     ]
-    with connect(Credentials.from_env(), base_url=os.environ["BITGET_API_BASE_URL"]) as client:
+    with connect(Credentials.from_env()) as client:
         rest = cancel_within(seconds, client, orders)
         if rest:
             print(cancel_orders.sync(client=client, orders=rest))

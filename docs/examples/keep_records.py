@@ -1,7 +1,6 @@
 """Log the outcome of each batch as soon as it is known, and write all outcomes to a file."""
 
 import csv
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,7 +16,7 @@ def log_batch(outcomes: Sequence[Outcome]) -> None:
 
 def main() -> None:
     """Cancel, and write a row for each order: its ids, status, code, message and attempts."""
-    with connect(Credentials.from_env(), base_url=os.environ["BITGET_API_BASE_URL"]) as client:
+    with connect(Credentials.from_env()) as client:
         report = cancel_orders.sync(client=client, orders=ORDERS, on_progress=log_batch)
     rows = report.rows()
     with Path("cancelled.csv").open("w", newline="") as file:

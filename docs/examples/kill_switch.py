@@ -1,6 +1,5 @@
 """Cancel every open order of the account; exit with status 0 if none is open any more."""
 
-import os
 import sys
 
 from bitget_spot import BitgetError, Confirmed, Credentials, cancel_open_orders, connect
@@ -8,7 +7,7 @@ from bitget_spot import BitgetError, Confirmed, Credentials, cancel_open_orders,
 
 def main() -> int:
     """Return 0 if every order that was found is confirmed to be no longer open, else 1."""
-    with connect(Credentials.from_env(), base_url=os.environ["BITGET_API_BASE_URL"]) as client:
+    with connect(Credentials.from_env()) as client:
         try:
             report = cancel_open_orders.sync(client=client, deadline=60)
         except BitgetError as error:

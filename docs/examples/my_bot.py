@@ -1,7 +1,5 @@
 """A bot that leaves the market; `test_my_bot.py` next to it shows how to test it."""
 
-import os
-
 from bitget_spot import Confirmed, Credentials, OrderRef, cancel_orders, connect
 from bitget_spot_api import Client
 
@@ -16,7 +14,7 @@ def leave_the_market(client: Client, order_ids: list[str]) -> list[str]:
 
 def main() -> None:
     """Leave the market, and print the orders whose positions remain to be closed."""
-    with connect(Credentials.from_env(), base_url=os.environ["BITGET_API_BASE_URL"]) as client:
+    with connect(Credentials.from_env()) as client:
         order_ids = ["1300000000813847339", "1300000001043469773"]
         print("positions to close:", leave_the_market(client, order_ids))
 

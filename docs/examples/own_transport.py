@@ -12,8 +12,7 @@ def main() -> None:
     local_address = os.environ.get("LOCAL_ADDRESS", "127.0.0.1")
     # With asyncio, use an httpx.AsyncHTTPTransport.
     transport = httpx.HTTPTransport(local_address=local_address)
-    base_url = os.environ["BITGET_API_BASE_URL"]
-    with connect(Credentials.from_env(), base_url=base_url, transport=transport) as client:
+    with connect(Credentials.from_env(), transport=transport) as client:
         orders = [OrderRef(order_id="1300000000813847339")]
         print(cancel_orders.sync(client=client, orders=orders))
 

@@ -15,7 +15,7 @@ def main() -> None:
         os.environ["BITGET_PASSPHRASE"],
         secret_key_password=os.environ["BITGET_SECRET_KEY_PASSWORD"],
     )
-    with connect(credentials, base_url=os.environ["BITGET_API_BASE_URL"]) as client:
+    with connect(credentials) as client:
         orders = [OrderRef(order_id="1300000000813847339")]
         print(cancel_orders.sync(client=client, orders=orders))
 

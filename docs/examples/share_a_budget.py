@@ -1,6 +1,5 @@
 """Share the rate limit with the account's other bots: `python share_a_budget.py BTCUSDT`."""
 
-import os
 import sys
 
 from bitget_spot import Credentials, cancel_open_orders, connect
@@ -10,10 +9,9 @@ from bitget_spot.rate_limit import SQLiteStore
 def main(symbol: str) -> None:
     """Cancel the open orders of a pair; all processes that use the file share one rate limit."""
     credentials = Credentials.from_env()
-    base_url = os.environ["BITGET_API_BASE_URL"]
     with (
         SQLiteStore("rate_limit.sqlite") as store,
-        connect(credentials, base_url=base_url, rate_limit_store=store) as client,
+        connect(credentials, rate_limit_store=store) as client,
     ):
         report = cancel_open_orders.sync(client=client, symbols=[symbol])
     print(f"{symbol}: {report}")

@@ -9,7 +9,6 @@ def main() -> None:
     """Cancel an order through the proxy in the variable HTTPS_PROXY."""
     with connect(
         Credentials.from_env(),
-        base_url=os.environ["BITGET_API_BASE_URL"],
         proxy=os.environ["HTTPS_PROXY"],
     ) as client:
         orders = [OrderRef(order_id="1300000000813847339")]

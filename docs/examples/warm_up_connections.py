@@ -1,6 +1,5 @@
 """Open connections ahead of time, so that an emergency does not wait for TLS handshakes."""
 
-import os
 import time
 
 from bitget_spot import Credentials, cancel_open_orders, connect, server_time, warm_up
@@ -8,7 +7,7 @@ from bitget_spot import Credentials, cancel_open_orders, connect, server_time, w
 
 def main() -> None:
     """Warm up, measure the round trip to the exchange, and cancel every open order."""
-    with connect(Credentials.from_env(), base_url=os.environ["BITGET_API_BASE_URL"]) as client:
+    with connect(Credentials.from_env()) as client:
         # Connections are kept for four minutes; warm up again before that.
         warm_up.sync(client=client)
         clock = server_time.sync(client=client)

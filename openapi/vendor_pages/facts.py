@@ -59,7 +59,6 @@ class Facts:
     deprecation: str = ""
     """What says that the operation is deprecated; empty if it is not."""
 
-
     @property
     def has_example(self) -> bool:
         """Whether there is a response example, which shows the envelope."""

@@ -116,7 +116,8 @@ class PageReader:
             else:
                 add_rows(members, part, rows)
         if self.example is not None:
-            members = {**members, **{
-                place: member for place, member in example_members(self.example).items() if place not in members
-            }}
+            members = {
+                **members,
+                **{place: member for place, member in example_members(self.example).items() if place not in members},
+            }
         return members

@@ -65,7 +65,9 @@ DEPRECATED_MARK: Final = re.compile(r"\s*[(\[]\s*deprecated\s*[)\]]\s*", re.IGNO
 EXAMPLE_INTRODUCTION: Final = re.compile(
     r"(?:\be\.?\s?g\.?|\bfor example|\bfor instance|\bsuch as|\bexamples?|\blike)\s*[,:(]*\s*$", re.IGNORECASE
 )
-BOUND_INTRODUCTION: Final = re.compile(r"\b(?:default|max(?:imum)?|min(?:imum)?)\b\W*(?:is|of|value)?\W*$", re.IGNORECASE)
+BOUND_INTRODUCTION: Final = re.compile(
+    r"\b(?:default|max(?:imum)?|min(?:imum)?)\b\W*(?:is|of|value)?\W*$", re.IGNORECASE
+)
 SEPARATOR: Final = re.compile(r"[\s,/;]*(?:\b(?:and|or)\b)?[\s,/;]*", re.IGNORECASE)
 """What stands between two examples of one list."""
 FOOTER: Final = re.compile(

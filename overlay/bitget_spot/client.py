@@ -14,6 +14,7 @@ from typing import Final, Self
 import httpx
 from attrs import define, evolve, field
 
+from bitget_spot import logs
 from bitget_spot._concurrency import running_loop
 from bitget_spot._middleware import build_chain
 from bitget_spot._middleware.account_type import ACCOUNT_TYPES, AccountType, AccountTypeMemory
@@ -51,6 +52,7 @@ BOOLEAN_VALUES: Final = {
 """What an environment variable may say, in any case."""
 DEFAULT_MAX_RETRIES: Final = MAX_RETRIES
 MAX_PORT: Final = 65535
+BASE_URL_VARIABLE: Final = "BITGET_API_BASE_URL"
 DIGEST_LENGTH: Final = 32
 """Hexadecimal digits that identify an account in a store."""
 _process_store: Final = MemoryStore()
@@ -59,7 +61,7 @@ _process_store: Final = MemoryStore()
 def connect(
     credentials: Credentials,
     *,
-    base_url: str = SERVER_URL,
+    base_url: str | None = None,
     timeout: float | None = DEFAULT_TIMEOUT,
     max_retries: int = DEFAULT_MAX_RETRIES,
     rate_limit_store: Store | None = None,
@@ -77,11 +79,13 @@ def connect(
     Return a client for the generated functions that validates, signs, limits and retries what they send.
 
     It serves threads and any number of event loops. Use it in a `with` or an `async with` statement, as often as you
-    like; leaving the statement closes the connections of the threads, or of the running event loop.
+    like; leaving the statement closes the connections of the threads, or of the running event loop. Outside of these
+    statements, `client.close()` and `await client.aclose()` do the same.
 
     Args:
         credentials: The API key, its secret and its passphrase.
-        base_url: The exchange, or a sandbox. Plain http is accepted for loopback only.
+        base_url: The exchange, or a sandbox; by default the variable BITGET_API_BASE_URL, else the live exchange. Plain
+            http is accepted for loopback only.
         timeout: Seconds that an attempt may take, from connecting to the last byte of the response; `None` for no
             limit. In threads it may take one socket call longer.
         max_retries: How often a request may be repeated. Only what is safe to repeat is repeated, and only if the error
@@ -110,6 +114,9 @@ def connect(
         ImportError: The proxy needs a package that is not installed.
 
     """
+    logs.configure_from_env()
+    if base_url is None:
+        base_url = os.environ.get(BASE_URL_VARIABLE) or SERVER_URL
     origin = _parse_origin(base_url)
     if account_type not in (None, *ACCOUNT_TYPES.values()):
         raise ValueError(f"account_type: {account_type!r} is not valid; use {' or '.join(ACCOUNT_TYPES.values())}")
@@ -208,7 +215,7 @@ class SpotClient(Client):
 
     def __exit__(self, *args: object) -> None:
         if self._entries.leave(None):
-            self._chain.close()
+            self.close()
 
     async def __aenter__(self) -> Self:
         self._entries.enter(running_loop())
@@ -216,7 +223,15 @@ class SpotClient(Client):
 
     async def __aexit__(self, *args: object) -> None:
         if self._entries.leave(running_loop()):
-            await self._chain.aclose()
+            await self.aclose()
+
+    def close(self) -> None:
+        """Close the connections of the threads when their requests are over; the next request opens new ones."""
+        self._chain.close()
+
+    async def aclose(self) -> None:
+        """Close the connections of the running event loop; those of threads and other loops stay open."""
+        await self._chain.aclose()
 
 
 def require_spot_client(client: Client) -> SpotClient:

@@ -25,8 +25,8 @@ from bitget_spot._middleware.signing import hmac_signature, prehash
 from bitget_spot.rate_limit import MemoryStore
 from bitget_spot_api import Client
 from bitget_spot_api.api.trade import batch_cancel_orders
-from bitget_spot_api.operations import BATCH_CANCEL_ORDERS
 from bitget_spot_api.models import BatchCancelOrdersRequest
+from bitget_spot_api.operations import BATCH_CANCEL_ORDERS
 
 ORDERS: Final = 50
 CALLS: Final = 100

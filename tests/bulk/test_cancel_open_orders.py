@@ -20,7 +20,7 @@ from sandboxes import (
     closed_order_ids,
     connect_to,
     count_requests,
-    open_orders,
+    still_open,
 )
 from waiting import interrupt_when, run_when, wait_until
 
@@ -29,21 +29,20 @@ from bitget_spot import (
     Confirmed,
     Credentials,
     DeadlineExceeded,
+    InvalidParameterError,
     Outcome,
     Report,
     Status,
     cancel_open_orders,
 )
-from bitget_spot._bulk import confirmation
-from bitget_spot._bulk.cancel_open_orders import OpenOrderCanceller, combined_outcome
-from bitget_spot._bulk.confirmation import OrderQueries
-from bitget_spot._middleware.context import CancelScope
-from bitget_spot.sandbox import Order, Sandbox
+from bitget_spot._bulk import confirmation, open_orders
+from bitget_spot._bulk.open_orders import OpenOrder, combined_outcome
+from bitget_spot.sandbox import Order, Sandbox, handlers
 from bitget_spot_api import Client
 from bitget_spot_api.models import OrderRef
-from bitget_spot_api.operations import BATCH_CANCEL_ORDERS, GET_UNFILLED_ORDERS
+from bitget_spot_api.operations import BATCH_CANCEL_ORDERS, GET_ORDER_INFO, GET_UNFILLED_ORDERS
 
-pytestmark = pytest.mark.usefixtures("short_retry_pauses")
+pytestmark = pytest.mark.usefixtures("short_retry_pauses", "short_listing_intervals")
 
 CancelOpen: TypeAlias = Callable[..., Report]
 
@@ -105,7 +104,7 @@ def test_every_open_order_is_cancelled(start_sandbox: StartSandbox, cancel_open:
     filled = next(iter(sandbox.orders))
     sandbox.fill(filled)
     report = cancel_open(connect_to(sandbox))
-    assert open_orders(sandbox) == []
+    assert still_open(sandbox) == []
     assert confirmed_by_id(report) == dict.fromkeys(set(sandbox.orders) - {filled}, Confirmed.CANCELLED)
     assert report.counts[Status.ACCEPTED] == 229
     assert {outcome.attempts for outcome in report} == {1}
@@ -113,20 +112,39 @@ def test_every_open_order_is_cancelled(start_sandbox: StartSandbox, cancel_open:
 
 
 def test_without_open_orders(start_sandbox: StartSandbox, cancel_open: CancelOpen) -> None:
-    """If no order is open, one listing is enough, and the report is empty."""
+    """If no order is open, two listings are enough, and the report is empty."""
     sandbox = start_sandbox(orders=0)
     assert len(cancel_open(connect_to(sandbox))) == 0
-    assert [arrival.path for arrival in sandbox.arrivals] == [GET_UNFILLED_ORDERS.path]
+    assert [arrival.path for arrival in sandbox.arrivals] == [GET_UNFILLED_ORDERS.path] * 2
 
 
-@pytest.mark.parametrize("symbols", [["BTCUSDT"], ("BTCUSDT", "ETHUSDT"), {"DOGEUSDT"}])
+@pytest.mark.parametrize("symbols", [["BTCUSDT"], ("BTCUSDT", "ETHUSDT"), {"XRPUSDT"}])
 def test_symbols(start_sandbox: StartSandbox, cancel_open: CancelOpen, symbols: Any) -> None:
     """With `symbols`, only the orders of these trading pairs are cancelled and reported."""
     sandbox = start_sandbox(orders=40)
     report = cancel_open(connect_to(sandbox), symbols=symbols)
     wanted = {order.order_id for order in sandbox.orders.values() if order.symbol in symbols}
     assert confirmed_by_id(report) == dict.fromkeys(wanted, Confirmed.CANCELLED)
-    assert {order.order_id for order in open_orders(sandbox)} == set(sandbox.orders) - wanted
+    assert {order.order_id for order in still_open(sandbox)} == set(sandbox.orders) - wanted
+
+
+def test_a_symbol_without_open_orders(start_sandbox: StartSandbox, cancel_open: CancelOpen) -> None:
+    """If a trading pair has no open order, nothing is cancelled."""
+    sandbox = start_sandbox(orders=4)
+    (filled,) = sandbox.open_orders(1, symbol="DOGEUSDT")
+    sandbox.fill(filled.order_id)
+    assert len(cancel_open(connect_to(sandbox), symbols=["DOGEUSDT"])) == 0
+    assert len(still_open(sandbox)) == 4
+
+
+def test_an_unknown_symbol(start_sandbox: StartSandbox, cancel_open: CancelOpen, find: Callable[..., set[str]]) -> None:
+    """If the exchange does not know a symbol, its refusal is raised at once, and nothing is cancelled."""
+    sandbox = start_sandbox(orders=4)
+    for function in (cancel_open, find):
+        with pytest.raises(InvalidParameterError, match="40034: The trading pair does not exist"):
+            function(connect_to(sandbox), symbols=["BTCUSDT", "NONEUSDT"])
+    assert {arrival.path for arrival in sandbox.arrivals} == {GET_UNFILLED_ORDERS.path}
+    assert len(sandbox.arrivals) == 4
 
 
 @pytest.mark.parametrize("sides", [["buy"], ("sell",), {"buy", "sell"}])
@@ -136,7 +154,7 @@ def test_sides(start_sandbox: StartSandbox, cancel_open: CancelOpen, sides: Any)
     report = cancel_open(connect_to(sandbox), sides=sides)
     wanted = {order.order_id for order in sandbox.orders.values() if order.side in sides}
     assert confirmed_by_id(report) == dict.fromkeys(wanted, Confirmed.CANCELLED)
-    assert {order.order_id for order in open_orders(sandbox)} == set(sandbox.orders) - wanted
+    assert {order.order_id for order in still_open(sandbox)} == set(sandbox.orders) - wanted
 
 
 def test_symbols_and_sides_together(start_sandbox: StartSandbox, cancel_open: CancelOpen) -> None:
@@ -189,6 +207,12 @@ INVALID_FILTERS: list[tuple[dict[str, Any], str]] = [
     ({"symbols": [None]}, "is not a list of texts"),
     ({"sides": iter(())}, "leave it out for all"),
     ({"sides": ["BUY"]}, "sides: 'BUY' is not a side; use buy or sell"),
+    ({"symbols": ["BTC/USDT"]}, r"symbols: 'BTC/USDT' is not a valid symbol; did you mean BTCUSDT\?"),
+    ({"symbols": ["ETHUSDT", "btc-usdt"]}, r"symbols: 'btc-usdt' is not a valid symbol; did you mean BTCUSDT\?"),
+    ({"symbols": ["BTC_USDT"]}, r"did you mean BTCUSDT\?"),
+    ({"symbols": ["BTC/USDT:USDT"]}, r"did you mean BTCUSDT\?"),
+    ({"symbols": ["BTC USDT"]}, r"did you mean BTCUSDT\?"),
+    ({"symbols": ["BTC\tUSDT"]}, r"did you mean BTCUSDT\?"),
 ]
 
 
@@ -255,14 +279,15 @@ def test_find_lists_what_would_be_cancelled(
     filters: dict[str, list[str]],
 ) -> None:
     """`find` returns exactly the orders that are cancelled with the same filters, and sends no cancel."""
-    sandbox = start_sandbox(orders=230)
-    sandbox.fill(next(iter(sandbox.orders)))
+    sandbox = start_sandbox(orders=229)
+    (filled,) = sandbox.open_orders(1, symbol="DOGEUSDT")
+    sandbox.fill(filled.order_id)
     found = find(connect_to(sandbox), **filters)
     assert {arrival.path for arrival in sandbox.arrivals} == {GET_UNFILLED_ORDERS.path}
-    assert len(open_orders(sandbox)) == 229
+    assert len(still_open(sandbox)) == 229
     report = cancel_open(connect_to(sandbox), **filters)
     assert found == reported_ids(report)
-    assert len(open_orders(sandbox)) == 229 - len(found)
+    assert len(still_open(sandbox)) == 229 - len(found)
 
 
 @pytest.mark.parametrize(("arguments", "message"), INVALID_FILTERS)
@@ -349,14 +374,10 @@ def test_on_progress_that_raises(start_sandbox: StartSandbox, cancel_open: Cance
     assert accepted == closed_order_ids(sandbox) != set()
 
 
-def test_an_order_that_is_rejected_twice_is_left_alone(
-    start_sandbox: StartSandbox, cancel_open: CancelOpen, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_order_that_is_rejected_twice_is_left_alone(start_sandbox: StartSandbox, cancel_open: CancelOpen) -> None:
     """After two rejections an order is not sent again, and it is reported as rejected and live."""
-    monkeypatch.setattr(confirmation, "STALL_TIMEOUT", 0.1)
     sandbox = start_sandbox(orders=2)
-    sandbox.inject("code=45055", skip=1)
-    sandbox.inject("code=45055", skip=1)
+    sandbox.inject("row-code=45055", times=2)
     report = cancel_open(connect_to(sandbox))
     assert confirmed_by_id(report) == dict.fromkeys(sandbox.orders, Confirmed.LIVE)
     results = [(outcome.status, outcome.code, outcome.attempts) for outcome in report]
@@ -386,7 +407,7 @@ def test_a_cancel_that_takes_too_long_is_sent_again(
     start_sandbox: StartSandbox, cancel_open: CancelOpen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A cancel that is not executed in time is sent again; the order stays accepted, and all attempts are counted."""
-    monkeypatch.setattr(cancel_open_orders, "RESEND_INTERVAL", 0.1)
+    monkeypatch.setattr(open_orders, "RESEND_INTERVAL", 0.1)
     sandbox = start_sandbox(orders=3, cancel_delay=0.5)
     report = cancel_open(connect_to(sandbox))
     assert confirmed_by_id(report) == dict.fromkeys(sandbox.orders, Confirmed.CANCELLED)
@@ -399,7 +420,7 @@ def test_an_accepted_order_stays_accepted(
     start_sandbox: StartSandbox, cancel_open: CancelOpen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An accepted order is reported as accepted, even if its second cancel finds nothing."""
-    monkeypatch.setattr(cancel_open_orders, "RESEND_INTERVAL", 0)
+    monkeypatch.setattr(open_orders, "RESEND_INTERVAL", 0)
     sandbox = start_sandbox(orders=2, cancel_delay=0.2)
     sandbox.inject("code=43001", skip=3)
     report = cancel_open(connect_to(sandbox))
@@ -440,14 +461,11 @@ def test_combined_outcomes_of_two_rounds(earlier: Status, later: Status, expecte
     outcomes = [Outcome(order, status, attempts=int(status is not Status.NOT_SENT)) for status in (earlier, later)]
     assert combined_outcome(*outcomes).status is expected
 
-    queries = OrderQueries(Client(base_url="http://localhost"), CancelScope())
-    canceller = OpenOrderCanceller(queries, symbols=[], sides=[], on_progress=None)
-    canceller.seen["1"] = Outcome(order, Status.NOT_SENT)
+    open_order = OpenOrder(Outcome(order, Status.NOT_SENT))
     for outcome in outcomes:
-        canceller._record(outcome, 0.0)
-    (combined,) = canceller.report()
-    assert combined.status is expected
-    assert combined.attempts == outcomes[0].attempts + outcomes[1].attempts
+        open_order.record(outcome, 0.0)
+    assert open_order.outcome.status is expected
+    assert open_order.outcome.attempts == outcomes[0].attempts + outcomes[1].attempts
 
 
 def test_a_deadline_between_batches(start_sandbox: StartSandbox, cancel_open: CancelOpen) -> None:
@@ -461,10 +479,9 @@ def test_a_deadline_between_batches(start_sandbox: StartSandbox, cancel_open: Ca
     report = report_carried_by(caught.value)
     assert status_counts(report) == {Status.ACCEPTED: 50, Status.NOT_SENT: 70}
     accepted = {str(outcome.order.order_id) for outcome in report.only(Status.ACCEPTED)}
-    assert set(sandbox.orders) - accepted == {order.order_id for order in open_orders(sandbox)}
+    assert set(sandbox.orders) - accepted == {order.order_id for order in still_open(sandbox)}
 
 
-@pytest.mark.usefixtures("short_confirmation_pauses")
 @pytest.mark.parametrize(("deadline", "seen"), [(0, 0), (0.3, 2)])
 def test_a_deadline_between_listings(
     start_sandbox: StartSandbox, cancel_open: CancelOpen, deadline: float, seen: int
@@ -495,7 +512,7 @@ def test_credentials_that_are_refused_for_the_cancel(start_sandbox: StartSandbox
     with pytest.raises(AuthenticationError) as caught:
         cancel_open(connect_to(sandbox))
     assert confirmed_by_id(report_carried_by(caught.value)) == dict.fromkeys(sandbox.orders)
-    assert len(open_orders(sandbox)) == 2
+    assert len(still_open(sandbox)) == 2
 
 
 def test_ctrl_c_while_waiting(start_sandbox: StartSandbox) -> None:
@@ -512,18 +529,24 @@ def test_ctrl_c_while_waiting(start_sandbox: StartSandbox) -> None:
 
 def test_ctrl_c_during_the_confirmation(start_sandbox: StartSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C during the confirmation keeps what has been confirmed."""
-    sandbox = start_sandbox(orders=1)
     monkeypatch.setattr(confirmation, "STALL_TIMEOUT", 60)
-    sandbox.inject("code=45055", skip=1)
-    sandbox.inject("code=45055", skip=1)
+    sandbox = start_sandbox(orders=2)
+    first, second = sandbox.orders
+    original_row = handlers.order_row
+
+    def row_with_a_future_status(order: Order) -> dict[str, str]:
+        row = original_row(order)
+        return row | {"status": "a-future-status"} if order.order_id == second else row
+
+    monkeypatch.setattr(handlers, "order_row", row_with_a_future_status)
     with (
         connect_to(sandbox) as client,
         pytest.raises(KeyboardInterrupt) as caught,
-        # Three listings until the order is left alone, one to confirm it; the fifth begins the next search.
-        interrupt_when(listings(sandbox, 5)),
+        # The first search looks the second order up; the second search has begun with the second lookup.
+        interrupt_when(lambda: count_requests(sandbox, GET_ORDER_INFO) == 2),
     ):
         cancel_open_orders.sync(client=client)
-    assert confirmed_by_id(report_carried_by(caught.value)) == dict.fromkeys(sandbox.orders, Confirmed.LIVE)
+    assert confirmed_by_id(report_carried_by(caught.value)) == {first: Confirmed.CANCELLED, second: None}
 
 
 def test_cancelled_task(start_sandbox: StartSandbox) -> None:
@@ -602,7 +625,7 @@ def test_everything_at_once(start_sandbox: StartSandbox, mode: str, orders: int)
     with Market(sandbox, to_fill):
         report = call(mode, cancel_open_orders, client, on_progress=open_more)
     assert time.monotonic() - started_at < 30
-    assert open_orders(sandbox) == []
+    assert still_open(sandbox) == []
     states = {order_id: state_at_exchange(order) for order_id, order in sandbox.orders.items()}
     assert len(states) == orders + 5
     confirmed = confirmed_by_id(report)

@@ -19,12 +19,13 @@ from bitget_spot import (
     Confirmed,
     Credentials,
     DeadlineExceeded,
+    OrdersNotCancelledError,
     Report,
     Status,
     cancel_orders,
 )
 from bitget_spot._bulk import confirmation
-from bitget_spot._bulk.confirmation import PAGE_SIZE
+from bitget_spot._bulk.accounts.classic import PAGE_SIZE
 from bitget_spot.sandbox import Order as SandboxOrder
 from bitget_spot.sandbox import Sandbox, handlers
 from bitget_spot_api import Client
@@ -356,29 +357,59 @@ def test_a_cancelled_task_keeps_what_has_been_confirmed(start_sandbox: StartSand
     assert confirmations(report) == [Confirmed.FILLED, Confirmed.LIVE]
 
 
-QUERY_FAULTS: Final = (
+TEMPORARY_FAULTS: Final = (
     "429",
     "drop-before",
     "drop-after",
     "html-502",
     "html-403",
     "empty",
-    "code=40014",
-    "code=99999",
+    "list-code=45001",
+    "list-data={}",
+    "list-data=null",
 )
 
 
-@pytest.mark.parametrize("fault", QUERY_FAULTS)
+@pytest.mark.usefixtures("short_confirmation_pauses")
+@pytest.mark.parametrize("fault", TEMPORARY_FAULTS)
 def test_a_query_that_fails(
     start_sandbox: StartSandbox, cancel: Cancel, caplog: pytest.LogCaptureFixture, fault: str
 ) -> None:
-    """If a query fails, the run still returns its report, nothing is confirmed, and the log says why."""
+    """If a query fails, also after its retries, it is sent again until the orders are confirmed, and the log says why."""
     sandbox = start_sandbox(orders=2)
-    sandbox.inject(fault, times=3, skip=1)
+    sandbox.inject(fault, times=3, skip=0 if fault.startswith("list-") else 1)
     report = cancel(connect_to(sandbox, max_retries=2), all_refs(sandbox))
+    assert confirmations(report) == [Confirmed.CANCELLED] * 2
+    assert report.counts[Status.ACCEPTED] == 2
+    assert "confirmation: " in caplog.text
+    assert "; retrying" in caplog.text
+
+
+@pytest.mark.parametrize("fault", ["list-code=40014", "list-code=99999"])
+def test_a_query_that_is_refused(
+    start_sandbox: StartSandbox, cancel: Cancel, caplog: pytest.LogCaptureFixture, fault: str
+) -> None:
+    """If a query is refused, the run still returns its report, nothing is confirmed, and the log says why."""
+    sandbox = start_sandbox(orders=2)
+    sandbox.inject(fault)
+    report = cancel(connect_to(sandbox), all_refs(sandbox))
     assert confirmations(report) == [None] * 2
     assert report.counts[Status.ACCEPTED] == 2
     assert "confirmation ended early" in caplog.text
+    assert sum(query_counts(sandbox).values()) == 1
+
+
+@pytest.mark.usefixtures("short_confirmation_pauses")
+def test_queries_that_always_fail(start_sandbox: StartSandbox, cancel: Cancel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If every query fails, the report says that no order is confirmed, and `raise_for_failures` can raise for it."""
+    monkeypatch.setattr(confirmation, "STALL_TIMEOUT", 0.2)
+    sandbox = start_sandbox(orders=5)
+    sandbox.inject("list-code=45001", times=10_000)
+    report = cancel(connect_to(sandbox, max_retries=0), all_refs(sandbox))
+    assert str(report).splitlines()[0] == "5 orders: 5 accepted; confirmed: 5 unknown"
+    report.raise_for_failures()
+    with pytest.raises(OrdersNotCancelledError):
+        report.raise_for_failures(confirmed=True)
 
 
 def test_a_deadline_while_a_query_waits_for_a_permit(
@@ -415,13 +446,15 @@ def test_a_fault_of_a_batch_does_not_affect_a_query(start_sandbox: StartSandbox,
     assert {arrival.status for arrival in sandbox.arrivals} == {200}
 
 
+@pytest.mark.usefixtures("short_confirmation_pauses")
 def test_full_pages_without_order_ids(
     start_sandbox: StartSandbox, cancel: Cancel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A full page whose orders have no orderId ends the search, and each order is looked up by itself."""
+    """A page whose orders have no orderId is malformed: it confirms nothing."""
+    monkeypatch.setattr(confirmation, "STALL_TIMEOUT", 0.2)
     original_row = handlers.order_row
     monkeypatch.setattr(handlers, "order_row", lambda order: {**original_row(order), "orderId": None})
     sandbox = start_sandbox(orders=PAGE_SIZE + 1)
     report = cancel(connect_to(sandbox), all_refs(sandbox))
     assert report.counts[Status.ACCEPTED] == PAGE_SIZE + 1
-    assert confirmations(report) == [Confirmed.CANCELLED] * (PAGE_SIZE + 1)
+    assert confirmations(report) == [None] * (PAGE_SIZE + 1)

@@ -10,27 +10,39 @@ from functools import partial
 from types import ModuleType
 from typing import Any, Final
 
+import httpx
 import pytest
 from attrs import define, field, frozen
 from sandboxes import run_effects
 
-from bitget_spot import Confirmed, Credentials, connect
+from bitget_spot import (
+    ApiError,
+    BitgetError,
+    Confirmed,
+    Credentials,
+    InvalidResponseError,
+    NetworkError,
+    Status,
+    SystemBusyError,
+    connect,
+)
+from bitget_spot._bulk.accounts import AccountSelection, Call, account_of
+from bitget_spot._bulk.accounts.classic import PAGE_SIZE
 from bitget_spot._bulk.confirmation import (
     FIRST_PAUSE,
     MAX_PAUSE,
-    PAGE_SIZE,
     SINGLE_LOOKUP_MAX,
     STALL_TIMEOUT,
-    OrderQueries,
-    confirm,
+    Confirmation,
 )
-from bitget_spot._bulk.planner import OrderKey
+from bitget_spot._bulk.orders import OrderKey
+from bitget_spot._bulk.queries import OrderQueries
 from bitget_spot._concurrency import EffectGenerator, run_sync
 from bitget_spot._middleware.context import CancelScope
+from bitget_spot.client import SpotClient
 from bitget_spot.rate_limit import MemoryStore
-from bitget_spot_api import Client
 from bitget_spot_api.api.trade import get_history_orders, get_order_info, get_unfilled_orders
-from bitget_spot_api.models import Order
+from bitget_spot_api.models import ErrorResponse, Order, OrdersResponse
 
 
 def newest_first(orders: list[Order]) -> list[Order]:
@@ -54,6 +66,7 @@ class FakeExchange:
         unlisted: Orders that are in neither listing, and that can only be looked up one by one.
         sort: The order of a listing.
         fixed_page: What every request for a listing returns instead of a page of these orders.
+        errors: What the next requests raise instead of returning orders; `None` for a request that does not fail.
         now: The time, in seconds.
         scheduled: What happens during a pause, and when.
         requests: The generated functions that were called, and their arguments.
@@ -66,6 +79,7 @@ class FakeExchange:
     unlisted: list[Order] = field(factory=list)
     sort: Callable[[list[Order]], list[Order]] = newest_first
     fixed_page: list[Order] | None = None
+    errors: list[BitgetError | None] = field(factory=list)
     now: float = 0.0
     scheduled: list[tuple[float, Callable[[], object]]] = field(factory=list)
     requests: list[tuple[ModuleType, dict[str, Any]]] = field(factory=list)
@@ -75,6 +89,9 @@ class FakeExchange:
         """Return the orders that the exchange returns for a request."""
         self.requests.append((operation, arguments))
         assert len(self.requests) < 500, "the search does not end"
+        error = self.errors.pop(0) if self.errors else None
+        if error is not None:
+            raise error
         if operation is get_order_info:
             return self.look_up(arguments.get("order_id"), arguments.get("client_oid"))
         return self.page(operation, arguments)
@@ -125,9 +142,9 @@ class FakeQueries(OrderQueries):
 
     exchange: FakeExchange
 
-    def fetch(self, operation: ModuleType, **arguments: object) -> EffectGenerator[list[Order]]:
+    def _fetch(self, call: Call) -> EffectGenerator[object]:
         yield from ()
-        return self.exchange.respond(operation, arguments)
+        return OrdersResponse(data=self.exchange.respond(call.function, dict(call.arguments)))
 
     def pause(self, seconds: float) -> EffectGenerator[None]:
         yield from ()
@@ -137,7 +154,17 @@ class FakeQueries(OrderQueries):
 def fake_queries(exchange: FakeExchange, deadline: float | None = None) -> FakeQueries:
     """Return the requests of a run against a fake exchange."""
     scope = CancelScope(deadline=deadline, clock=lambda: exchange.now)
-    return FakeQueries(Client(base_url="http://localhost"), scope, exchange)
+    return FakeQueries(unused_client(), scope, classic_selection(), exchange)
+
+
+def classic_selection() -> AccountSelection:
+    """Return the selection of a classic account."""
+    return AccountSelection(account_of("classic", "SPOT"), is_stated=True)
+
+
+def unused_client() -> SpotClient:
+    """Return a client that sends nothing."""
+    return connect(Credentials("a", "b", "c"), base_url="http://localhost")
 
 
 def order_with(number: int, status: str = "cancelled", volume: str | None = "0") -> Order:
@@ -150,10 +177,12 @@ def orders_with(numbers: Iterable[int], status: str = "cancelled") -> list[Order
     return [order_with(number, status) for number in numbers]
 
 
-def confirm_orders(exchange: FakeExchange, *keys: OrderKey, deadline: float | None = None) -> dict[OrderKey, Confirmed]:
-    """Confirm orders against a fake exchange."""
+def confirm_orders(
+    exchange: FakeExchange, *keys: OrderKey, deadline: float | None = None, status: Status = Status.GONE
+) -> dict[OrderKey, Confirmed]:
+    """Confirm orders against a fake exchange, after cancels with this status."""
     confirmed: dict[OrderKey, Confirmed] = {}
-    run_sync(confirm(fake_queries(exchange, deadline), keys, confirmed))
+    run_sync(Confirmation(fake_queries(exchange, deadline), "normal", dict.fromkeys(keys, status), confirmed).run())
     return confirmed
 
 
@@ -175,22 +204,105 @@ def client_oids(*numbers: int) -> list[OrderKey]:
         ("canceled", "0", Confirmed.CANCELLED),
         ("cancelled", "0.0001", Confirmed.PARTLY_FILLED),
         ("canceled", "1e-8", Confirmed.PARTLY_FILLED),
-        ("cancelled", "", Confirmed.CANCELLED),
-        ("cancelled", None, Confirmed.CANCELLED),
-        ("cancelled", "a lot", Confirmed.CANCELLED),
+        ("cancelled", "", None),
+        ("cancelled", None, None),
+        ("canceled", "a lot", None),
+        ("cancelled", "nan", None),
+        ("cancelled", "-1", None),
         ("filled", "1", Confirmed.FILLED),
         ("filled", "", Confirmed.FILLED),
         ("live", "0", Confirmed.LIVE),
         ("partially_filled", "0.5", Confirmed.LIVE),
         ("new", "0", Confirmed.LIVE),
         ("init", "0", Confirmed.LIVE),
-        ("a-future-status", "0", Confirmed.LIVE),
+        ("a-future-status", "0", None),
     ],
 )
-def test_the_meaning_of_each_status(status: str, volume: str | None, expected: Confirmed) -> None:
-    """Both spellings of cancelled are known, an unknown status is live, and a volume that is not a number is zero."""
+def test_the_meaning_of_each_status(status: str, volume: str | None, expected: Confirmed | None) -> None:
+    """
+    Both spellings of cancelled are known. An unknown status confirms nothing, and neither does a cancelled order without
+    a readable volume: nobody knows whether a part of it was filled.
+    """
     exchange = FakeExchange(finished=[order_with(1, status, volume)])
-    assert confirm_orders(exchange, *order_ids(1)) == {("orderId", "1"): expected}
+    assert confirm_orders(exchange, *order_ids(1)).get(("orderId", "1")) is expected
+
+
+@pytest.mark.parametrize("status", [Status.ACCEPTED, Status.UNKNOWN])
+def test_an_order_that_is_not_found_is_asked_for_again(status: Status) -> None:
+    """An order whose cancel the exchange has received, or may have, exists: it is looked up until it is found."""
+    order = order_with(1, volume="0.5")
+    exchange = FakeExchange()
+    exchange.scheduled = [(7.0, lambda: exchange.finished.append(order))]
+    confirmed = confirm_orders(exchange, *order_ids(1), status=status)
+    assert confirmed == {("orderId", "1"): Confirmed.PARTLY_FILLED}
+    assert 7.0 <= exchange.now <= 7.0 + MAX_PAUSE
+
+
+@pytest.mark.parametrize("status", [Status.ACCEPTED, Status.UNKNOWN])
+def test_an_order_that_is_never_found(status: Status) -> None:
+    """An order that is not found until the stall timeout is not found; the pauses between the lookups grow."""
+    exchange = FakeExchange()
+    assert confirm_orders(exchange, *order_ids(1), status=status) == {("orderId", "1"): Confirmed.NOT_FOUND}
+    assert STALL_TIMEOUT - MAX_PAUSE < exchange.now <= STALL_TIMEOUT
+    assert 5 < exchange.count(get_order_info) < 12
+
+
+def test_an_order_that_is_not_found_before_the_deadline() -> None:
+    """If the deadline passes while an accepted order is looked for, nothing is confirmed."""
+    exchange = FakeExchange()
+    assert confirm_orders(exchange, *order_ids(1), deadline=3.0, status=Status.ACCEPTED) == {}
+    assert exchange.count(get_order_info) > 1
+
+
+def test_an_order_that_is_gone_and_not_found() -> None:
+    """An order that the exchange did not find for the cancel either is not found at once."""
+    exchange = FakeExchange()
+    assert confirm_orders(exchange, *order_ids(1), status=Status.GONE) == {("orderId", "1"): Confirmed.NOT_FOUND}
+    assert (exchange.count(get_order_info), exchange.pauses) == (1, [])
+
+
+@pytest.mark.parametrize("found", [order_with(2), Order(order_id="2", client_oid="1", status="cancelled")])
+def test_a_lookup_that_returns_another_order(found: Order, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lookup that returns another order is a malformed response: it is sent again, and never taken for the order."""
+    right = order_with(1, "filled")
+    responses = [[found], [found, right]]
+    monkeypatch.setattr(FakeExchange, "look_up", lambda *_: responses.pop(0))
+    exchange = FakeExchange()
+    assert confirm_orders(exchange, *order_ids(1)) == {("orderId", "1"): Confirmed.FILLED}
+    assert responses == []
+
+
+def test_a_lookup_that_always_returns_another_order(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """If every lookup returns another order, nothing is confirmed."""
+    monkeypatch.setattr(FakeExchange, "look_up", lambda *_: [order_with(2)])
+    assert confirm_orders(FakeExchange(), *order_ids(1)) == {}
+    assert "the response to a lookup of orderId 1 is another order; retrying" in caplog.text
+
+
+@pytest.mark.parametrize("failed_requests", [1, 2, 3])
+@pytest.mark.parametrize(
+    "error", [NetworkError("down"), InvalidResponseError(200, "data is dict"), SystemBusyError("45001")], ids=repr
+)
+def test_temporary_errors(error: BitgetError, failed_requests: int, caplog: pytest.LogCaptureFixture) -> None:
+    """After a temporary error of any request the search begins again, and the log says why."""
+    exchange = FakeExchange(finished=[order_with(5)], unlisted=[order_with(1)])
+    exchange.errors = [None] * (failed_requests - 1) + [error]
+    confirmed = confirm_orders(exchange, *order_ids(5, 1))
+    assert set(confirmed.values()) == {Confirmed.CANCELLED}
+    assert len(confirmed) == 2
+    assert [record.getMessage() for record in caplog.records] == [f"confirmation: {error}; retrying"]
+
+
+def test_an_error_that_is_not_temporary() -> None:
+    """An error that is not temporary ends the search; what has been confirmed before is kept."""
+    exchange = FakeExchange(finished=[order_with(5)], errors=[None, None, ApiError("99999")])
+    confirmed: dict[OrderKey, Confirmed] = {}
+    statuses = dict.fromkeys(order_ids(5, 1), Status.ACCEPTED)
+    with pytest.raises(ApiError):
+        run_sync(Confirmation(fake_queries(exchange), "normal", statuses, confirmed).run())
+    assert confirmed == {("orderId", "5"): Confirmed.CANCELLED}
 
 
 def test_without_keys() -> None:
@@ -280,7 +392,7 @@ def test_a_single_lookup_uses_the_identifier_of_the_key() -> None:
     assert lookups == [{"order_id": "7"}, {"client_oid": "a#b+c"}, {"order_id": "not-a-number"}]
 
 
-@pytest.mark.parametrize("order_id", ["9" * 5_000, "²", "٣", "-1"])
+@pytest.mark.parametrize("order_id", ["9" * 5_000, "1e3", "1_000", "-1"])
 def test_an_order_id_that_is_not_a_number(order_id: str) -> None:
     """An id that has no position in a listing is looked up, and does not end the run."""
     exchange = FakeExchange(unlisted=[Order(order_id=order_id, status="filled")])
@@ -341,18 +453,11 @@ def test_an_order_that_moves_between_the_listings() -> None:
     assert exchange.count(get_order_info) == 0
 
 
-def test_a_repeated_key_is_looked_up_once() -> None:
-    """An order that is given several times needs no further request."""
-    exchange = FakeExchange(unlisted=[order_with(1)])
-    assert confirm_orders(exchange, *order_ids(1, 1, 1)) == {("orderId", "1"): Confirmed.CANCELLED}
-    assert exchange.count(get_order_info) == 1
-
-
 SAME_PAGE: Final = orders_with(range(1000 + PAGE_SIZE, 1000, -1))
 """A full page of an exchange that ignores where a page begins."""
 
 
-@pytest.mark.parametrize("order_id", ["9" * 5_000, "²", ""])
+@pytest.mark.parametrize("order_id", ["9" * 5_000, "1_000", "-1"])
 def test_a_page_whose_last_id_is_not_a_number(order_id: str) -> None:
     """If the last id of a page is not a number, the search ends, and the orders are looked up one by one."""
     page = [Order(order_id=order_id, status="live")] * PAGE_SIZE
@@ -385,7 +490,7 @@ def test_a_listing_that_is_not_sorted(
 
 def test_pauses_in_a_thread_and_in_a_task(mode: str) -> None:
     """`pause` waits in a thread and in a task."""
-    queries = OrderQueries(Client(base_url="http://localhost"), CancelScope())
+    queries = OrderQueries(unused_client(), CancelScope(), classic_selection())
 
     def pause_twice() -> EffectGenerator[str]:
         yield from queries.pause(0.02)
@@ -400,28 +505,93 @@ def test_pauses_in_a_thread_and_in_a_task(mode: str) -> None:
 def test_stopping_the_run_ends_a_pause() -> None:
     """A pause ends at once when the run is stopped, and none begins after the deadline."""
     scope = CancelScope()
-    queries = OrderQueries(Client(base_url="http://localhost"), scope)
+    queries = OrderQueries(unused_client(), scope, classic_selection())
     threading.Timer(0.05, scope.stop).start()
     started_at = time.monotonic()
     run_sync(queries.pause(5))
     run_sync(queries.pause(5))
-    run_sync(OrderQueries(queries.client, CancelScope.with_timeout(0)).pause(5))
+    run_sync(OrderQueries(queries.client, CancelScope.with_timeout(0), classic_selection()).pause(5))
     assert time.monotonic() - started_at < 1
 
 
-def test_a_response_without_orders_is_an_empty_page(respond_with: Callable[..., Any]) -> None:
-    """A success whose data is null contains no orders."""
-    transport = respond_with(data=None)
-    with connect(Credentials("a", "b", "c"), transport=transport, rate_limit_store=MemoryStore()) as client:
-        queries = OrderQueries(client, CancelScope())
-        assert run_sync(queries.fetch_all(get_unfilled_orders)) == []
-        assert run_sync(queries.fetch(get_order_info, order_id="1")) == []
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        (None, "data is NoneType, not a list of orders"),
+        ({}, "data is dict, not a list of orders"),
+        ({"orders": []}, "data is dict, not a list of orders"),
+        ("none", "data is str, not a list of orders"),
+        (0, "data is int, not a list of orders"),
+        (False, "data is bool, not a list of orders"),
+        (["1", "2"], "a row of data is not an order with an orderId"),
+        ([None], "a row of data is not an order with an orderId"),
+        ([[]], "a row of data is not an order with an orderId"),
+        ([{}], "a row of data is not an order with an orderId"),
+        ([{"orderId": "1"}, {"symbol": "BTCUSDT"}], "a row of data is not an order with an orderId"),
+        ([{"orderId": None}], "a row of data is not an order with an orderId"),
+        ([{"orderId": " "}], "a row of data is not an order with an orderId"),
+        ([{"orderId": True}], "a row of data is not an order with an orderId"),
+        ([{"orderId": 1.5}], "a row of data is not an order with an orderId"),
+        ([{"orderId": ["1"]}], "a row of data is not an order with an orderId"),
+        ([{"orderId": "²"}], "a row of data is not an order with an orderId"),
+        ([{"orderId": "\ud800"}], "a row of data is not an order with an orderId"),
+    ],
+)
+def test_a_malformed_listing(mode: str, data: Any, problem: str, respond_with: Callable[..., Any]) -> None:
+    """A success that is not a list of orders with ids is an InvalidResponseError, and never an empty page."""
+    queries = OrderQueries(client_of(respond_with(data=data)), CancelScope(), classic_selection())
+    requests: list[EffectGenerator[object]] = [
+        queries.page("open", "normal", None, None),
+        queries.page("finished", "normal", None, None),
+        queries.page("open", "tpsl", None, None),
+        queries.look_up(("orderId", "1")),
+    ]
+    for request in requests:
+        with pytest.raises(InvalidResponseError) as caught:
+            run_effects(mode, request)
+        assert caught.value.problem == problem
+
+
+def client_of(transport: Any) -> SpotClient:
+    """Return a client whose requests go to this transport and are not retried."""
+    return connect(Credentials("a", "b", "c"), transport=transport, rate_limit_store=MemoryStore(), max_retries=0)
+
+
+@pytest.mark.parametrize("response", [None, ErrorResponse(code="x"), OrdersResponse(), []])
+def test_a_result_that_is_not_a_listing(response: object) -> None:
+    """Whatever else the generated function returns is an InvalidResponseError."""
+    account = account_of("classic", "SPOT")
+    with pytest.raises(InvalidResponseError):
+        account.read_page("normal", response, None)
+    with pytest.raises(InvalidResponseError):
+        account.read_looked_up(response)
+
+
+@pytest.mark.parametrize("order_id", ["1", 1, " 1 "])
+def test_well_formed_orders(order_id: Any, respond_with: Callable[..., Any]) -> None:
+    """The orders of a listing have their ids as text; an empty list is an empty page."""
+    queries = OrderQueries(client_of(respond_with(data=[{"orderId": order_id}])), CancelScope(), classic_selection())
+    assert [order.order_id for order in run_sync(queries.all_orders("normal", None))] == ["1"]
+    queries = OrderQueries(client_of(respond_with(data=[])), CancelScope(), classic_selection())
+    assert run_sync(queries.all_orders("normal", None)) == []
+
+
+def test_a_network_error(mode: str) -> None:
+    """A network error is a NetworkError with the name of httpx's exception, which is its cause."""
+
+    def fail(request: httpx.Request) -> httpx.Response:
+        raise httpx.ReadTimeout("", request=request)
+
+    queries = OrderQueries(client_of(httpx.MockTransport(fail)), CancelScope(), classic_selection())
+    with pytest.raises(NetworkError, match=r"^ReadTimeout$") as caught:
+        run_effects(mode, queries.page("open", "normal", None, None))
+    assert isinstance(caught.value.__cause__, httpx.ReadTimeout)
 
 
 def test_every_page_is_fetched() -> None:
     """A listing is fetched to its end, also if its last page is full."""
     exchange = FakeExchange(open=orders_with(range(1, 2 * PAGE_SIZE + 1), "live"))
-    orders = run_sync(fake_queries(exchange).fetch_all(get_unfilled_orders, symbol="BTCUSDT"))
+    orders = run_sync(fake_queries(exchange).all_orders("normal", "BTCUSDT"))
     assert [order.order_id for order in orders] == [str(number) for number in range(2 * PAGE_SIZE, 0, -1)]
     assert len(exchange.requests) == 3
     assert {arguments["symbol"] for _, arguments in exchange.requests} == {"BTCUSDT"}
@@ -430,8 +600,8 @@ def test_every_page_is_fetched() -> None:
 def test_an_exchange_that_always_returns_the_same_page(mode: str) -> None:
     """If the exchange ignores where a page begins, fetching ends when a page repeats."""
     exchange = FakeExchange(fixed_page=SAME_PAGE)
-    orders = run_effects(mode, fake_queries(exchange).fetch_all(get_unfilled_orders, symbol="BTCUSDT"))
-    assert orders == SAME_PAGE
+    orders = run_effects(mode, fake_queries(exchange).all_orders("normal", "BTCUSDT"))
+    assert [order.order_id for order in orders] == [order.order_id for order in SAME_PAGE]
     first_page = {"symbol": "BTCUSDT", "limit": PAGE_SIZE}
     assert exchange.requests == [
         (get_unfilled_orders, first_page),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import httpx
 import pytest
@@ -11,21 +12,31 @@ import pytest
 from bitget_spot import (
     ApiError,
     AuthenticationError,
+    ClockError,
     InvalidResponseError,
     OrderNotFoundError,
     OrderStateError,
     Outcome,
+    PermissionDeniedError,
+    RateLimitedError,
     Status,
     SystemBusyError,
+    WrongEnvironmentError,
 )
-from bitget_spot._bulk.matcher import STOPPED, UNMENTIONED, MatchedBatch, match_response
-from bitget_spot._bulk.planner import Batch, OrderTarget, plan_batches
+from bitget_spot._bulk.accounts import Account, AccountSelection, account_of
+from bitget_spot._bulk.matcher import INTERRUPTED, STOPPED, UNMENTIONED, MatchedBatch, match_error, match_rows
+from bitget_spot._bulk.orders import OrderTarget
+from bitget_spot._bulk.planner import plan_orders
 from bitget_spot._middleware.context import Attempt, RequestContext, RunStopped
 from bitget_spot.errors import error_class
 from bitget_spot_api.models import BatchCancelOrdersResponse, ErrorResponse, OrderRef
-from bitget_spot_api.operations import ERROR_CODES
+from bitget_spot_api.operations import BATCH_CANCEL_ORDERS, ERROR_CODES
 
-GONE_CODES: Final = ERROR_CODES["gone"]
+VERSION: Final = BATCH_CANCEL_ORDERS.api_version
+GONE_CODES: Final = (*ERROR_CODES[VERSION]["gone"], *ERROR_CODES[VERSION]["gone-or-other-kind"])
+BUSY_CODES: Final = (*ERROR_CODES["gateway"]["system-busy"], *ERROR_CODES["gateway"]["rate-limit"])
+Targets: TypeAlias = list[OrderTarget]
+CLASSIC: Final[Account] = account_of("classic", "SPOT")
 
 
 def target(order_id: str | None = None, client_oid: str | None = None) -> OrderTarget:
@@ -33,14 +44,14 @@ def target(order_id: str | None = None, client_oid: str | None = None) -> OrderT
     return OrderTarget(OrderRef(order_id="as given"), order_id, client_oid, None)
 
 
-def by_order_id(*order_ids: str) -> Batch:
+def by_order_id(*order_ids: str) -> Targets:
     """Return a batch of orders addressed by orderId."""
-    return Batch([target(order_id) for order_id in order_ids])
+    return [target(order_id) for order_id in order_ids]
 
 
-def by_client_oid(*client_oids: str) -> Batch:
+def by_client_oid(*client_oids: str) -> Targets:
     """Return a batch of orders addressed by clientOid."""
-    return Batch([target(client_oid=client_oid) for client_oid in client_oids])
+    return [target(client_oid=client_oid) for client_oid in client_oids]
 
 
 def sent_once(*, maybe_executed: bool = False) -> RequestContext:
@@ -63,12 +74,19 @@ def failure_row(order_id: Any = None, client_oid: Any = None, code: Any = "43011
     return {"orderId": order_id, "clientOid": client_oid, "errorCode": code, "errorMsg": "no"}
 
 
-def match_data(batch: Batch, data: Any, *, maybe_executed: bool = False) -> MatchedBatch:
+def match_result(batch: Targets, result: object, context: RequestContext) -> MatchedBatch:
+    """Match what the generated function of a classic account returned or raised."""
+    if isinstance(result, BaseException):
+        return match_error(batch, result, context)
+    return match_rows(batch, CLASSIC.cancel_rows(result), context)
+
+
+def match_data(batch: Targets, data: Any, *, maybe_executed: bool = False) -> MatchedBatch:
     """Match a success with this `data`."""
-    return match_response(batch, response(data), sent_once(maybe_executed=maybe_executed))
+    return match_result(batch, response(data), sent_once(maybe_executed=maybe_executed))
 
 
-def statuses(batch: Batch, data: Any) -> list[Status]:
+def statuses(batch: Targets, data: Any) -> list[Status]:
     """Return the status of each order after a success without foreign rows."""
     matched = match_data(batch, data)
     assert matched.unmatched == []
@@ -83,9 +101,14 @@ def outcome_of_row(row: dict[str, Any], *, maybe_executed: bool = False) -> Outc
     return outcome
 
 
+def not_sent() -> RequestContext:
+    """Return the context of a request that has not been sent."""
+    return RequestContext(attempt=Attempt(failed_before_sending=True))
+
+
 def outcome_of_error(error: Exception, *, maybe_executed: bool = False) -> Outcome:
     """Return the outcome of order 1 after its request ended in this error."""
-    matched = match_response(by_order_id("1"), error, sent_once(maybe_executed=maybe_executed))
+    matched = match_result(by_order_id("1"), error, sent_once(maybe_executed=maybe_executed))
     assert matched.unmatched == []
     (outcome,) = matched.outcomes
     return outcome
@@ -134,9 +157,9 @@ def test_lists_of_every_shape(data: Any, expected: list[Status]) -> None:
 def test_a_result_without_lists(result: object) -> None:
     """After a result without lists, every order is unknown."""
     batch = by_order_id("1")
-    order = batch.targets[0].order
+    order = batch[0].order
     expected = Outcome(order, Status.UNKNOWN, message=UNMENTIONED, attempts=1)
-    assert match_response(batch, result, sent_once()) == MatchedBatch([expected], [])
+    assert match_result(batch, result, sent_once()) == MatchedBatch([expected], [])
 
 
 def test_orders_by_client_oid() -> None:
@@ -152,14 +175,14 @@ def test_orders_by_client_oid() -> None:
 @pytest.mark.parametrize("absent", [None, ""])
 def test_a_row_with_only_the_label(absent: Any) -> None:
     """A row without an orderId is matched by the clientOid that was sent next to the orderId."""
-    batch = Batch([target("1", "a"), target("2", "b")])
+    batch = [target("1", "a"), target("2", "b")]
     data = {"successList": [success_row(absent, "b")]}
     assert statuses(batch, data) == [Status.UNKNOWN, Status.ACCEPTED]
 
 
 def test_a_repeated_label_identifies_nothing() -> None:
     """If two orders have one label, a row with only that label belongs to neither."""
-    batch = Batch([target("1", "same"), target("2", "same"), target("3", "own")])
+    batch = [target("1", "same"), target("2", "same"), target("3", "own")]
     matched = match_data(batch, {"successList": [success_row("", "same"), success_row("", "own")]})
     assert [outcome.status for outcome in matched.outcomes] == [Status.UNKNOWN, Status.UNKNOWN, Status.ACCEPTED]
     assert matched.unmatched == [{"orderId": "", "clientOid": "same"}]
@@ -167,16 +190,16 @@ def test_a_repeated_label_identifies_nothing() -> None:
 
 def test_a_label_does_not_match_a_row_with_another_order_id() -> None:
     """A row with another orderId does not belong to an order, even if it has the order's label."""
-    batch = Batch([target("1", "a")])
+    batch = [target("1", "a")]
     matched = match_data(batch, {"successList": [success_row("999", "a")]})
-    order = batch.targets[0].order
+    order = batch[0].order
     assert matched.outcomes == [Outcome(order, Status.UNKNOWN, message=UNMENTIONED, attempts=1)]
     assert matched.unmatched == [{"orderId": "999", "clientOid": "a"}]
 
 
 def test_an_order_id_takes_precedence_over_a_label() -> None:
     """A row whose orderId and clientOid belong to two orders is matched by its orderId."""
-    batch = Batch([target("1", "a"), target("2", "b")])
+    batch = [target("1", "a"), target("2", "b")]
     assert statuses(batch, {"successList": [success_row("1", "b")]}) == FIRST_ACCEPTED
 
 
@@ -185,7 +208,7 @@ def test_the_two_kinds_of_identifier_are_kept_apart() -> None:
     assert statuses(by_client_oid("1"), {"successList": [success_row("1", "1")]}) == [Status.ACCEPTED]
     batch = by_client_oid("1")
     matched = match_data(batch, {"successList": [success_row("1")]})
-    order = batch.targets[0].order
+    order = batch[0].order
     assert matched.outcomes == [Outcome(order, Status.UNKNOWN, message=UNMENTIONED, attempts=1)]
     assert matched.unmatched == [{"orderId": "1", "clientOid": None}]
 
@@ -226,7 +249,7 @@ def test_every_code_that_means_gone(code: str, maybe_executed: bool) -> None:
     """Each code that the document lists as gone makes the order gone, in a row or for the whole batch."""
     of_row = outcome_of_row(failure_row("1", code=code), maybe_executed=maybe_executed)
     assert (of_row.status, of_row.code) == (Status.GONE, code)
-    of_batch = outcome_of_error(error_class(code)(code), maybe_executed=maybe_executed)
+    of_batch = outcome_of_error(error_class(code, VERSION)(code), maybe_executed=maybe_executed)
     assert (of_batch.status, of_batch.code) == (Status.GONE, code)
 
 
@@ -246,10 +269,17 @@ def test_a_failure_has_the_code_and_message_of_its_row() -> None:
     assert (outcome.status, outcome.code, outcome.message) == (Status.GONE, "43001", "no")
 
 
+def test_control_characters_in_a_row_are_replaced() -> None:
+    """Code and message of an outcome cannot change a terminal, even if the row contains escape sequences."""
+    outcome = outcome_of_row({"orderId": "1", "errorCode": "7\x07", "errorMsg": "no\x1b[2J\r\n\x9b1m\u202e"})
+    assert (outcome.code, outcome.message) == ("7 ", "no [2J   1m ")
+    assert str(outcome.error) == "7 : no [2J   1m  (HTTP 200)"
+
+
 def test_unpaired_surrogates_in_a_row_are_replaced() -> None:
     """Code and message of an outcome can be encoded, even if the row contains unpaired surrogates."""
     outcome = outcome_of_row({"orderId": "1", "errorCode": "\udfff", "errorMsg": "no \ud800"})
-    assert (outcome.status, outcome.code, outcome.message) == (Status.REJECTED, "?", "no ?")
+    assert (outcome.status, outcome.code, outcome.message) == (Status.REJECTED, " ", "no  ")
 
 
 @pytest.mark.parametrize("name", ["errorCode", "errorMsg", "clientOid"])
@@ -260,7 +290,7 @@ def test_a_row_that_is_nested_too_deeply(name: str) -> None:
         value = [value]
     batch = by_order_id("1")
     matched = match_data(batch, {"failureList": [{"orderId": "1", name: value}]})
-    assert matched == MatchedBatch([Outcome(batch.targets[0].order, Status.REJECTED, attempts=1)], [])
+    assert matched == MatchedBatch([Outcome(batch[0].order, Status.REJECTED, attempts=1)], [])
 
 
 @pytest.mark.parametrize("message", [{"en": "no"}, ["no"]])
@@ -285,26 +315,73 @@ def test_a_list_with_a_malformed_row(row: Any) -> None:
         (OrderNotFoundError("43001", "gone"), False, Status.GONE),
         (OrderNotFoundError("43001", "gone"), True, Status.GONE),
         (ApiError("99999", "no"), False, Status.REJECTED),
-        (AuthenticationError("40009", "no"), False, Status.REJECTED),
+        (AuthenticationError("40009", "no"), False, Status.NOT_SENT),
+        (AuthenticationError("40009", "no"), True, Status.UNKNOWN),
+        (ClockError("40008", "late"), False, Status.NOT_SENT),
+        (PermissionDeniedError("40014", "no"), False, Status.NOT_SENT),
+        (WrongEnvironmentError("40085", "unified"), False, Status.NOT_SENT),
+        (WrongEnvironmentError("40085", "unified"), True, Status.UNKNOWN),
         (ApiError("99999", "no"), True, Status.UNKNOWN),
         (SystemBusyError("45001", "busy"), True, Status.UNKNOWN),
-        (httpx.ConnectError("no way"), False, Status.NOT_SENT),
-        (httpx.ConnectError("no way"), True, Status.UNKNOWN),
         (httpx.ReadTimeout("late"), True, Status.UNKNOWN),
+        (httpx.ReadTimeout("late"), False, Status.UNKNOWN),
         (InvalidResponseError(502, "not JSON"), True, Status.UNKNOWN),
-        (RunStopped(), False, Status.NOT_SENT),
         (RunStopped(), True, Status.UNKNOWN),
     ],
 )
 def test_an_exception_instead_of_a_response(error: Exception, maybe_executed: bool, status: Status) -> None:
-    """An exception is the outcome of every order; it is unknown if an attempt may have been executed."""
-    matched = match_response(by_order_id("1", "2"), error, sent_once(maybe_executed=maybe_executed))
+    """
+    An exception is the outcome of every order. It is unknown if an attempt may have been executed, and not sent if the
+    exchange refused the request before it looked at any order.
+    """
+    matched = match_result(by_order_id("1", "2"), error, sent_once(maybe_executed=maybe_executed))
     assert [outcome.status for outcome in matched.outcomes] == [status, status]
     assert matched.unmatched == []
     first, second = matched.outcomes
     assert first.code == getattr(error, "code", None)
     assert first.message
     assert (second.code, second.message) == (first.code, first.message)
+
+
+@pytest.mark.parametrize("error", [httpx.ConnectError("no way"), RunStopped()], ids=repr)
+@pytest.mark.parametrize("maybe_executed", [False, True])
+def test_an_exception_before_the_request_was_sent(error: Exception, maybe_executed: bool) -> None:
+    """If the last attempt was not sent, an earlier one decides whether the orders are not sent or unknown."""
+    context = not_sent()
+    context.maybe_executed = maybe_executed
+    (outcome,) = match_result(by_order_id("1"), error, context).outcomes
+    assert outcome.status is (Status.UNKNOWN if maybe_executed else Status.NOT_SENT)
+    assert outcome.message
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), asyncio.CancelledError()], ids=repr)
+def test_an_interrupt(error: BaseException) -> None:
+    """An interrupted request is unknown if it has left, and not sent if not; its exception is not kept."""
+    (sent,) = match_result(by_order_id("1"), error, sent_once()).outcomes
+    assert (sent.status, sent.message, sent.error) == (Status.UNKNOWN, INTERRUPTED, None)
+    (unsent,) = match_result(by_order_id("1"), error, not_sent()).outcomes
+    assert (unsent.status, unsent.message, unsent.error) == (Status.NOT_SENT, INTERRUPTED, None)
+
+
+def test_the_exception_of_an_outcome_keeps_no_frames_alive() -> None:
+    """The exception of an outcome has neither a traceback nor a cause: they would keep the response alive."""
+    error = httpx.ReadTimeout("late")
+    error.__cause__ = error.__context__ = ValueError()
+    try:
+        raise error
+    except httpx.ReadTimeout:
+        outcome = outcome_of_error(error)
+    assert outcome.error is error
+    kept = [getattr(error, name) for name in ("__traceback__", "__cause__", "__context__")]
+    assert kept == [None, None, None]
+
+
+@pytest.mark.parametrize("code", BUSY_CODES)
+def test_a_row_that_the_exchange_was_too_busy_for(code: str) -> None:
+    """An order that the exchange was too busy for is unknown, never rejected, and has the code."""
+    outcome = outcome_of_row(failure_row("1", code=code))
+    assert (outcome.status, outcome.code, outcome.message) == (Status.UNKNOWN, code, "no")
+    assert isinstance(outcome.error, SystemBusyError | RateLimitedError)
 
 
 def test_the_message_of_an_exception() -> None:
@@ -321,7 +398,7 @@ def test_the_message_of_an_exception_is_complete() -> None:
 def test_outcomes_are_in_the_order_of_the_batch() -> None:
     """Each distinct order of a planned batch has one outcome, in the order of the batch, with the order as given."""
     orders = [OrderRef(order_id=order_id) for order_id in "12321"]
-    (batch,) = plan_batches(orders, None, None).batches
+    batch = plan_orders(orders, None, AccountSelection(CLASSIC)).targets
     matched = match_data(batch, {"successList": [success_row("3"), success_row("1")]})
     assert matched.unmatched == []
     assert [outcome.status for outcome in matched.outcomes] == [Status.ACCEPTED, Status.UNKNOWN, Status.ACCEPTED]
@@ -346,7 +423,7 @@ def test_outcomes_have_the_number_of_attempts(attempts: int) -> None:
     data = {"successList": [success_row("1")], "failureList": [failure_row("2")]}
     results: list[object] = [response(data), ApiError("99999"), httpx.ConnectError(""), RunStopped()]
     for result in results:
-        outcomes = match_response(by_order_id("1", "2", "3"), result, context).outcomes
+        outcomes = match_result(by_order_id("1", "2", "3"), result, context).outcomes
         assert [outcome.attempts for outcome in outcomes] == [attempts] * 3
 
 

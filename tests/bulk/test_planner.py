@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bitget_spot import InvalidBatchError, cancel_orders
-from bitget_spot._bulk.planner import plan_batches
+from bitget_spot._bulk.accounts import AccountSelection, account_of
+from bitget_spot._bulk.planner import Batch, batches_of, plan_orders
 from bitget_spot.validation import validate_batch
 from bitget_spot_api.models import BatchCancelOrdersRequest, OrderRef
 from bitget_spot_api.operations import BATCH_CANCEL_ORDERS
@@ -33,6 +34,12 @@ def by_order_id(*numbers: int, symbol: str | Unset = UNSET) -> list[OrderRef]:
 def by_client_oid(*numbers: int, symbol: str | Unset = UNSET) -> list[OrderRef]:
     """Return orders addressed by clientOid."""
     return [OrderRef(client_oid=f"c{number}", symbol=symbol) for number in numbers]
+
+
+def classic_batches(orders: list[OrderRef]) -> list[Batch]:
+    """Return the batches of a classic account."""
+    account = account_of("classic", "SPOT")
+    return batches_of(account, plan_orders(orders, None, AccountSelection(account)).targets, None)
 
 
 def sizes(requests: Requests) -> list[int]:
@@ -153,16 +160,15 @@ def test_batches_are_sorted_by_their_first_order() -> None:
 def test_the_same_order_twice(orders: list[OrderRef]) -> None:
     """An order given twice, by either identifier, is planned once, and both of its indices are kept."""
     assert sizes(cancel_orders.plan(orders=orders)) == [2]
-    plan = plan_batches(orders, None, None)
-    assert plan.orders == orders
-    (batch,) = plan.batches
+    assert plan_orders(orders, None, AccountSelection(account_of("classic", "SPOT"))).orders == orders
+    (batch,) = classic_batches(orders)
     assert [target.input_indices for target in batch.targets] == [[0, 2], [1]]
 
 
 def test_a_target_has_the_order_as_it_was_first_given() -> None:
     """A target has the object that was given first, whatever was given later for the same order."""
     first, *later = by_order_id(1) + by_order_id(1, symbol="BTCUSDT")
-    (batch,) = plan_batches([first, *later], None, None).batches
+    (batch,) = classic_batches([first, *later])
     assert [target.order for target in batch.targets] == [first]
     assert batch.targets[0].order is first
     assert batch.id_field == "orderId"
@@ -285,7 +291,7 @@ def test_invalid_default_symbol(symbol: Any) -> None:
 def test_a_default_symbol_that_is_a_number() -> None:
     """A `symbol=` that is not text is refused with its place in the message."""
     with pytest.raises(InvalidBatchError, match="symbol: is 5"):
-        cancel_orders.plan(orders=by_order_id(1), symbol=5)  # type: ignore[arg-type]  # to be refused
+        cancel_orders.plan(orders=by_order_id(1), symbol=5)  # type: ignore[call-overload]  # to be refused
 
 
 @pytest.mark.parametrize("symbol", ["BTC/USDT", "btc-usdt", "BTC_USDT", "BTC/USDT:USDT", "BTC USDT", " BTC/USDT "])
@@ -298,7 +304,9 @@ def test_a_default_symbol_in_another_notation(symbol: str) -> None:
 @pytest.mark.parametrize("symbol", ["BTC/USDT", "btc-usdt", " BTC_USDT "])
 def test_an_order_with_its_symbol_in_another_notation(symbol: str) -> None:
     """The exchange would not find the order and call it gone, so it is refused with its place and a suggestion."""
-    with pytest.raises(InvalidBatchError, match=r"orders\[1\]\.symbol: .* is not a valid symbol; did you mean BTCUSDT\?"):
+    with pytest.raises(
+        InvalidBatchError, match=r"orders\[1\]\.symbol: .* is not a valid symbol; did you mean BTCUSDT\?"
+    ):
         cancel_orders.plan(orders=by_order_id(1) + by_order_id(2, symbol=symbol))
 
 

@@ -22,10 +22,12 @@ HIGH_RATE: Final = 100_000
 FAULT_VALUES: Final = {
     # The faults with a value, and values after which it is not obvious whether a retry helps.
     "raw": ["raw=[]", "raw=", 'raw={"code":"00000","data":"x"}', 'raw={"code":"00000","data":{"successList":[null]}}'],
-    "code": ["code=45001", "code=40725", "code=40808", "code=40918", "code=43001"],
+    "code": ["code=45001", "code=40725", "code=40808", "code=40918", "code=43001", "code=40309"],
     "code-after": ["code-after=45001", "code-after=40015"],
+    "row-code": ["row-code=429", "row-code=45001", "row-code=45055", "row-code=40725"],
+    "row-code-after": ["row-code-after=45001", "row-code-after=40010"],
 }
-OMITTED: Final = ("delay", "delay-before", "clock-skew")
+OMITTED: Final = ("delay", "delay-before", "clock-skew", "list-code", "list-data")
 GONE_FAULT: Final = "code=43001"
 """A response that says that orders are gone although they are open."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import httpx
@@ -123,6 +124,7 @@ def test_rows() -> None:
             "message": "gone",
             "attempts": 2,
             "confirmed": None,
+            "kind": "normal",
         },
         {
             "symbol": None,
@@ -133,6 +135,7 @@ def test_rows() -> None:
             "message": None,
             "attempts": 0,
             "confirmed": "filled",
+            "kind": "normal",
         },
     ]
     assert {type(row["status"]) for row in rows} == {str}
@@ -152,7 +155,7 @@ def test_rows() -> None:
             Outcome(OrderRef(order_id="7"), Status.GONE, "43001", "not open", 1, Confirmed.NOT_FOUND),
             "7: gone 43001 not open (not_found)",
         ),
-        (Outcome(OrderRef(order_id="8\ud800"), Status.NOT_SENT), "8?: not_sent"),
+        (Outcome(OrderRef(order_id="8\ud800"), Status.NOT_SENT), "8 : not_sent"),
     ],
 )
 def test_printing_an_outcome(outcome: Outcome, text: str) -> None:
@@ -175,7 +178,7 @@ def test_printing_a_report() -> None:
         "  clientOid mine: rejected 45024\n"
         "  4: unknown ReadTimeout\n"
         "  5: not_sent\n"
-        "  2 rows of the responses belong to none of these orders"
+        "  rows of the responses without an order of this run: 2"
     )
     assert str(Report(())) == "0 orders: nothing to do"
 
@@ -183,7 +186,102 @@ def test_printing_a_report() -> None:
 def test_an_id_that_cannot_be_encoded_is_printed() -> None:
     """A report can be printed and encoded, even if an id contains an unpaired surrogate."""
     report = Report((Outcome(OrderRef(order_id="1\ud800"), Status.NOT_SENT),))
-    assert str(report).encode() == b"1 order: 1 not_sent\n  1?: not_sent"
+    assert str(report).encode() == b"1 order: 1 not_sent\n  1 : not_sent"
+
+
+def test_escape_sequences_are_not_printed() -> None:
+    """A printed report contains no control character, wherever the exchange has put one."""
+    escape = "\x1b]0;owned\x07\x9b2J\r\u202e"
+    outcomes = (
+        Outcome(OrderRef(order_id=f"1{escape}"), Status.REJECTED, f"45055{escape}", f"no{escape}"),
+        Outcome(OrderRef(client_oid=f"mine{escape}"), Status.GONE, "43001", "The order is not open\n"),
+    )
+    lines = str(Report(outcomes)).splitlines()
+    assert lines == [
+        "2 orders: 1 gone, 1 rejected",
+        "  1 ]0;owned  2J  : rejected 45055 ]0;owned  2J   no ]0;owned  2J  ",
+        "  clientOid mine ]0;owned  2J  : gone 43001 The order is not open ",
+    ]
+
+
+def confirmed_report(*results: tuple[Status, Confirmed | None]) -> Report:
+    """Return the report of a run with `confirm`; the orders are numbered from 1."""
+    outcomes = [
+        Outcome(OrderRef(order_id=str(number)), status, confirmed=confirmed)
+        for number, (status, confirmed) in enumerate(results, 1)
+    ]
+    return Report(tuple(outcomes), confirm=True)
+
+
+def test_printing_confirmations() -> None:
+    """A printed report of a run with `confirm` counts the confirmations, and lists every accepted order without one."""
+    report = confirmed_report(
+        (Status.ACCEPTED, Confirmed.CANCELLED),
+        (Status.ACCEPTED, Confirmed.CANCELLED),
+        (Status.ACCEPTED, None),
+        (Status.ACCEPTED, Confirmed.LIVE),
+        (Status.GONE, Confirmed.FILLED),
+        (Status.UNKNOWN, Confirmed.PARTLY_FILLED),
+        (Status.GONE, Confirmed.NOT_FOUND),
+        (Status.REJECTED, None),
+        (Status.NOT_SENT, None),
+    )
+    statuses = "4 accepted, 2 gone, 1 rejected, 1 unknown, 1 not_sent"
+    confirmed = "2 cancelled, 1 filled, 1 partly_filled, 1 live, 1 not_found, 1 unknown"
+    assert str(report).splitlines() == [
+        f"9 orders: {statuses}; confirmed: {confirmed}",
+        "  3: accepted",
+        "  4: accepted (live)",
+        "  5: gone (filled)",
+        "  6: unknown (partly_filled)",
+        "  7: gone (not_found)",
+        "  8: rejected",
+        "  9: not_sent",
+    ]
+
+
+def test_a_confirmation_that_failed_is_visible() -> None:
+    """A printed report shows whether the cancels were confirmed, could not be confirmed, or needed no confirmation."""
+    results = [(Status.ACCEPTED, Confirmed.CANCELLED)] * 5
+    assert str(confirmed_report(*results)) == "5 orders: 5 accepted; confirmed: 5 cancelled"
+    assert str(confirmed_report(*[(Status.ACCEPTED, None)] * 5)).startswith(
+        "5 orders: 5 accepted; confirmed: 5 unknown\n  1: accepted\n"
+    )
+    assert str(report_with(*[Status.ACCEPTED] * 5)) == "5 orders: 5 accepted"
+    assert str(confirmed_report((Status.REJECTED, None))).startswith("1 order: 1 rejected; confirmed: none\n")
+    assert str(confirmed_report()) == "0 orders: nothing to do"
+
+
+@pytest.mark.parametrize(
+    ("status", "confirmed", "is_failure", "is_unconfirmed"),
+    [
+        (Status.ACCEPTED, Confirmed.CANCELLED, False, False),
+        (Status.ACCEPTED, Confirmed.FILLED, False, True),
+        (Status.ACCEPTED, Confirmed.PARTLY_FILLED, False, True),
+        (Status.ACCEPTED, Confirmed.LIVE, False, True),
+        (Status.ACCEPTED, None, False, True),
+        (Status.GONE, Confirmed.NOT_FOUND, False, False),
+        (Status.GONE, Confirmed.FILLED, False, True),
+        (Status.GONE, None, False, True),
+        (Status.UNKNOWN, Confirmed.CANCELLED, False, False),
+        (Status.UNKNOWN, Confirmed.LIVE, True, True),
+        (Status.UNKNOWN, Confirmed.NOT_FOUND, True, True),
+        (Status.REJECTED, None, True, True),
+        (Status.REJECTED, Confirmed.LIVE, True, True),
+        (Status.NOT_SENT, None, True, True),
+    ],
+)
+def test_raise_for_failures_with_confirmations(
+    status: Status, confirmed: Confirmed | None, is_failure: bool, is_unconfirmed: bool
+) -> None:
+    """
+    `raise_for_failures` raises for orders that are neither accepted nor gone nor confirmed as cancelled. With
+    `confirmed=True` it also raises for orders that are filled, open or not confirmed.
+    """
+    report = confirmed_report((Status.ACCEPTED, Confirmed.CANCELLED), (status, confirmed))
+    for strict, raises in ((False, is_failure), (True, is_unconfirmed)):
+        with pytest.raises(OrdersNotCancelledError) if raises else nullcontext():
+            report.raise_for_failures(confirmed=strict)
 
 
 @pytest.mark.parametrize("status", Status)

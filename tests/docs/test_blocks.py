@@ -17,7 +17,6 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,7 +24,6 @@ import pytest
 from attrs import define, frozen
 from environment import clear_variables, set_variables
 
-import bitget_spot
 from bitget_spot.credentials import PASSWORD_VARIABLE, VARIABLES
 from bitget_spot.sandbox import Sandbox
 from bitget_spot.sandbox import __main__ as sandbox_command
@@ -89,14 +87,11 @@ class Session:
     def run_python(self, block: Block) -> None:
         """Run a piece of a program, and the tests in it."""
         arrivals_before = len(self.sandbox.arrivals)
-        with self.monkeypatch.context() as patch:
-            if "base_url" not in block.code:
-                patch.setattr(bitget_spot, "connect", partial(bitget_spot.connect, base_url=self.sandbox.url))
-            names: dict[str, Any] = {}
-            exec(compile(block.code, block.place, "exec"), names)  # noqa: S102 - the page's own code
-            tests: list[Callable[[Sandbox], None]] = [names[name] for name in names if name.startswith("test_")]
-            for test in tests:
-                test(self.sandbox)
+        names: dict[str, Any] = {}
+        exec(compile(block.code, block.place, "exec"), names)  # noqa: S102 - the page's own code
+        tests: list[Callable[[Sandbox], None]] = [names[name] for name in names if name.startswith("test_")]
+        for test in tests:
+            test(self.sandbox)
         assert len(self.sandbox.arrivals) > arrivals_before or "client=client" not in block.code, block.place
 
     def run_console(self, block: Block) -> None:

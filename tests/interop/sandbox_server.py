@@ -47,11 +47,18 @@ class RecordingSandbox(Sandbox):
         self.requests: list[RecordedRequest] = []
 
     def respond(
-        self, request: PendingRequest, query: str, body: bytes, *, code: str | None = None, effect: bool = True
+        self,
+        request: PendingRequest,
+        query: str,
+        body: bytes,
+        *,
+        code: str | None = None,
+        row_code: str | None = None,
+        effect: bool = True,
     ) -> ExchangeResponse:
         arrival = request.arrival
         self.requests.append(RecordedRequest(arrival.method, arrival.path, query, body, request.headers))
-        return super().respond(request, query, body, code=code, effect=effect)
+        return super().respond(request, query, body, code=code, row_code=row_code, effect=effect)
 
     @property
     def codes(self) -> list[str | None]:

@@ -168,6 +168,37 @@ def test_refused_timestamp_sets_the_clock(send: Send) -> None:
     assert exchange.timestamps == [TIMESTAMP, "1659076730000"]
 
 
+WRONG_CLOCK = b'{"code":"00000","requestTime":1759076730000}'
+REFUSED_TIMESTAMP = b'{"code":"40008","msg":"Request timestamp expired"}'
+
+
+@both_modes
+def test_wrong_clock_in_one_response_is_not_kept(send: Send) -> None:
+    """After a wrong clock, a refused timestamp without a clock lets the next request use the local clock again."""
+    exchange = FakeExchange(WRONG_CLOCK)
+    chain = chain_over(exchange)
+    send(chain, make_request())
+    exchange.body = REFUSED_TIMESTAMP
+    for _ in range(2):
+        with pytest.raises(ClockError):
+            send(chain, make_request())
+    assert exchange.timestamps == [TIMESTAMP, "1759076730000", TIMESTAMP]
+
+
+@both_modes
+@pytest.mark.parametrize("implausible", [b"0", b"1", b'"0"', b"1659076670"])
+def test_refused_timestamp_with_an_implausible_clock(send: Send, implausible: bytes) -> None:
+    """A refused timestamp whose clock is not used is like one without a clock."""
+    exchange = FakeExchange(WRONG_CLOCK)
+    chain = chain_over(exchange)
+    send(chain, make_request())
+    exchange.body = b'{"code":"40008","requestTime":' + implausible + b"}"
+    for _ in range(2):
+        with pytest.raises(ClockError):
+            send(chain, make_request())
+    assert exchange.timestamps == [TIMESTAMP, "1759076730000", TIMESTAMP]
+
+
 @both_modes
 @pytest.mark.parametrize(
     "body",

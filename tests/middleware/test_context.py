@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import httpx
 import pytest
+from sandboxes import run_effects
 
 from bitget_spot import (
     ApiError,
@@ -24,13 +24,14 @@ from bitget_spot import (
     SystemBusyError,
     WrongEnvironmentError,
 )
-from bitget_spot._concurrency import Waiter
+from bitget_spot._concurrency import Effect, Waiter
 from bitget_spot._middleware.context import (
     CONTEXT,
     NOT_SENT_ERRORS,
     REQUEST_CONTEXT,
     Attempt,
     CancelScope,
+    PermitExpired,
     RequestContext,
     RunStopped,
     attach_context,
@@ -85,22 +86,18 @@ def test_invalid_timeout_is_refused(seconds: float) -> None:
 def test_stop_wakes_waiters(mode: str, stopped: str) -> None:
     """A stop wakes what waits in the run at once, also if the wait begins afterwards, in threads and in tasks."""
     scope = CancelScope()
-    waiter = Waiter()
     if stopped == "before the wait":
         scope.stop()
     else:
         threading.Timer(0.02, scope.stop).start()
 
-    async def main() -> None:
+    def wait() -> Generator[Effect, None, None]:
+        waiter = Waiter()
         with scope.wake_on_stop(waiter):
-            await waiter.wait(30).asyncio()
+            yield waiter.wait(30)
 
     started_at = time.monotonic()
-    if mode == "asyncio":
-        asyncio.run(main())
-    else:
-        with scope.wake_on_stop(waiter):
-            waiter.wait(30).sync()
+    run_effects(mode, wait())
     assert time.monotonic() - started_at < 5
     assert scope.remaining() == 0
 
@@ -137,6 +134,21 @@ def test_stop_does_not_notify_after_the_wait() -> None:
 def test_attempt_has_left(attempt: Attempt, *, has_left: bool) -> None:
     """If the transport reports the timing, the headers decide; else it has left as soon as the transport is reached."""
     assert attempt.has_left is has_left
+
+
+@pytest.mark.parametrize(
+    ("attempt", "reused"),
+    [
+        (Attempt(), False),
+        (Attempt(headers_sent_at=0.0), True),
+        (Attempt(headers_sent_at=1.0, opened_connection=True), False),
+        (Attempt(opened_connection=True), False),
+    ],
+    ids=str,
+)
+def test_reused_connection(attempt: Attempt, *, reused: bool) -> None:
+    """A request was sent on an open connection if its headers have left and no connection was opened for it."""
+    assert attempt.reused_connection is reused
 
 
 UNCERTAIN: list[Exception] = [
@@ -176,6 +188,7 @@ NOT_EXECUTED: list[Exception] = [
     httpx.LocalProtocolError("an invalid header"),
     httpx.ProxyError("403"),
     RunStopped(),
+    PermitExpired(),
     InvalidParameterError("40808", "ambiguous"),
     ClockError("40008", "expired"),
 ]
@@ -184,7 +197,7 @@ NOT_EXECUTED: list[Exception] = [
 def attempt_that_ended_in(error: Exception) -> Attempt:
     """Return the attempt as the layers below leave it after an error."""
     return Attempt(
-        reached_transport=not isinstance(error, RunStopped),
+        reached_transport=not isinstance(error, RunStopped | PermitExpired),
         failed_before_sending=isinstance(error, NOT_SENT_ERRORS),
     )
 

@@ -24,14 +24,15 @@ from bitget_spot._middleware.context import (
     context_of,
 )
 from bitget_spot._middleware.rate_limit import (
-    MAX_STEP_TIME,
+    DEFAULT_ATTEMPT_TIME,
+    MAX_PERMIT_AGE,
     RateLimitMiddleware,
     is_counted,
     is_rate_limited,
-    lease_of,
     permit_release,
 )
 from bitget_spot._middleware.responses import ResponseMiddleware
+from bitget_spot._middleware.send import SendTransport
 from bitget_spot.errors import (
     ApiError,
     AuthenticationError,
@@ -41,6 +42,7 @@ from bitget_spot.errors import (
 )
 from bitget_spot.rate_limit import MemoryStore
 from bitget_spot.rate_limit.policy import IN_FLIGHT_GRACE, PERIOD_MARGIN, Permit, PermitRelease, RequestResult
+from bitget_spot.rate_limit.queue import WaitQueue
 from bitget_spot_api.operations import BATCH_CANCEL_ORDERS, RateLimit
 
 LIMIT = RateLimit(2, 1.0, "UID")
@@ -96,6 +98,7 @@ class RecordingStore(MemoryStore):
     def __init__(self, clock: FakeClock) -> None:
         super().__init__(clock=clock)
         self.releases: list[PermitRelease] = []
+        self._queues[BUDGET] = WaitQueue(clock)
 
     def release(
         self, budget: str, permit: str, limit: RateLimit, release: PermitRelease
@@ -124,7 +127,13 @@ class SlowStore(RecordingStore):
 class RateLimitHarness:
     """The middleware with two permits a second, over the response middleware and a transport, with one clock."""
 
-    def __init__(self, respond: Respond, *, store: Callable[[FakeClock], RecordingStore] = RecordingStore) -> None:
+    def __init__(
+        self,
+        respond: Respond,
+        *,
+        store: Callable[[FakeClock], RecordingStore] = RecordingStore,
+        attempt_timeout: float | None = None,
+    ) -> None:
         self.clock = FakeClock()
         self.store = store(self.clock)
         self.transport = FakeTransport(self.clock, respond)
@@ -133,6 +142,7 @@ class RateLimitHarness:
             store=self.store,
             budget=lambda operation: operation.operation_id,
             limits={BUDGET: LIMIT},
+            attempt_timeout=attempt_timeout,
             pause=self.clock.pause,
             clock=self.clock,
         )
@@ -153,7 +163,7 @@ class RateLimitHarness:
     @property
     def waiters(self) -> int:
         """How many waiters are in the queue."""
-        return len(self.store.queue(BUDGET)._waiters)
+        return len(self.store.queue(BUDGET)._entries)
 
 
 def batch_cancel() -> httpx.Request:
@@ -222,31 +232,102 @@ def test_threads_and_tasks_share_the_permits() -> None:
     assert harness.transport.sent_at[2] > 101
 
 
-@pytest.mark.parametrize(
-    ("timeout", "lease"),
-    [
-        ({"connect": 5, "read": 10}, 15 + IN_FLIGHT_GRACE),
-        ({"connect": 5, "read": None}, 5 + MAX_STEP_TIME + IN_FLIGHT_GRACE),
-    ],
-)
-def test_lease_is_longer_than_the_request(timeout: dict[str, float | None], lease: float) -> None:
-    """A permit that is never released is available again after the timeouts of its request and the grace period."""
-    request = httpx.Request("POST", "https://api.bitget.com", extensions={"timeout": timeout})
-    assert lease_of(request) == lease
-    assert lease_of(batch_cancel()) == MAX_STEP_TIME + IN_FLIGHT_GRACE
-
-
-def test_permit_in_flight_expires_after_its_lease() -> None:
-    """While a request is in flight, its permit is occupied for the lease and one period."""
+@pytest.mark.parametrize(("attempt_timeout", "longest"), [(7.5, 7.5), (None, DEFAULT_ATTEMPT_TIME)])
+def test_lease_is_longer_than_the_attempt(attempt_timeout: float | None, longest: float) -> None:
+    """A permit that is never released is available again after the longest attempt and the grace period."""
     expires_at: list[float] = []
 
     def respond(request: httpx.Request) -> httpx.Response:
         expires_at.extend(permit.expires_at for permit in harness.permits)
         return succeed(request)
 
-    harness = RateLimitHarness(respond)
+    harness = RateLimitHarness(respond, attempt_timeout=attempt_timeout)
     harness.send()
-    assert expires_at == pytest.approx([100 + MAX_STEP_TIME + IN_FLIGHT_GRACE + LIMIT.period_seconds])
+    assert expires_at == pytest.approx([100 + longest + IN_FLIGHT_GRACE])
+
+
+class SuspendedTransport(Transport):
+    """A process that is suspended for so many seconds each time before it sends; then it sends nothing for a while."""
+
+    def __init__(self, clock: FakeClock, seconds: list[float]) -> None:
+        self.clock = clock
+        self.seconds = seconds
+        self.sent_at: list[float] = []
+        self.next_transport = SendTransport(transport=httpx.MockTransport(self.respond), clock=clock)
+
+    def respond(self, request: httpx.Request) -> httpx.Response:
+        """Record the time, and succeed."""
+        self.sent_at.append(self.clock.now)
+        return succeed(request)
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Be suspended, and send."""
+        self.clock.now += self.seconds.pop(0)
+        return self.next_transport.handle_request(request)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """As in a thread."""
+        self.clock.now += self.seconds.pop(0)
+        return await self.next_transport.handle_async_request(request)
+
+
+@both_modes
+@pytest.mark.parametrize(
+    ("suspended_for", "sent_at", "not_sent"),
+    [
+        ([MAX_PERMIT_AGE - 0.01], 100 + MAX_PERMIT_AGE - 0.01, 0),
+        ([MAX_PERMIT_AGE + 0.01, 0.0], 100 + MAX_PERMIT_AGE + 0.01, 1),
+        ([60.0, 5.0, 0.0], 165.0, 2),
+    ],
+)
+def test_expired_permit_is_not_used(send: Send, suspended_for: list[float], sent_at: float, not_sent: int) -> None:
+    """A request does not leave with a permit that is too old: it is given back, and another one is acquired."""
+    harness = RateLimitHarness(succeed)
+    suspended = SuspendedTransport(harness.clock, suspended_for.copy())
+    harness.middleware.next_transport = ResponseMiddleware(suspended, clock=ServerClock())
+    assert send(harness.middleware, batch_cancel()).is_success
+    assert suspended.sent_at == pytest.approx([sent_at])
+    results = [release.result for release in harness.store.releases]
+    assert results == [RequestResult.NOT_SENT] * not_sent + [RequestResult.COUNTED]
+
+
+def test_permit_expires_before_its_lease() -> None:
+    """A permit is too old before the part of its lease that is not for the attempt itself has passed."""
+    assert 0 < MAX_PERMIT_AGE < IN_FLIGHT_GRACE
+
+
+class LockedStore(RecordingStore):
+    """A store that responds only when the deadline has passed: to the first request to it, or to a later one."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__(clock)
+        self.seconds = [0.5]
+
+    def acquire(self, budget: str, permit: str, limit: RateLimit, lease: float) -> Generator[Effect, None, float]:
+        self._clock.now += self.seconds.pop(0)  # type: ignore[attr-defined]  # the clock of the harness
+        if self.seconds:
+            return 0.001
+        return (yield from super().acquire(budget, permit, limit, lease))
+
+
+@both_modes
+@pytest.mark.parametrize("seconds", [[0.5], [0.0, 0.5]], ids=["at once", "in turn"])
+def test_deadline_passes_while_the_store_is_asked(send: Send, seconds: list[float]) -> None:
+    """A request does not leave if the deadline has passed when the store gives it a permit, at once or in turn."""
+    harness = RateLimitHarness(succeed, store=LockedStore)
+    assert isinstance(harness.store, LockedStore)
+    harness.store.seconds = seconds.copy()
+    request = batch_cancel()
+    context = attach_context(request)
+    context.scope = CancelScope(deadline=100.25, clock=harness.clock)
+    with pytest.raises(RunStopped):
+        send(harness.middleware, request)
+    assert context.stopped
+    assert harness.store.seconds == []
+    assert harness.transport.sent_at == []
+    assert harness.store.releases == [PermitRelease(RequestResult.NOT_SENT)]
+    assert not harness.permits
+    assert harness.waiters == 0
 
 
 # Releasing
@@ -284,12 +365,23 @@ def test_request_that_was_not_sent_needs_no_permit(error: Exception) -> None:
     assert set(harness.transport.sent_at) == {100.0}
 
 
-def test_too_many_requests_pause_the_budget() -> None:
-    """After a 429 nothing leaves for a period, even if there are permits."""
-    responses = iter([httpx.Response(429, content=b'{"code":"429"}'), httpx.Response(200, content=SUCCESS)])
+@pytest.mark.parametrize("status", [429, 200])
+def test_too_many_requests_pause_the_budget(status: int) -> None:
+    """After a 429 nothing leaves for a period, even if there are permits; also if it arrives with HTTP 200."""
+    responses = iter([httpx.Response(status, content=b'{"code":"429"}'), httpx.Response(200, content=SUCCESS)])
     harness = RateLimitHarness(lambda _: next(responses))
     with pytest.raises(RateLimitedError):
         harness.send()
+    harness.send()
+    assert harness.transport.sent_at == pytest.approx([100, 101])
+
+
+def test_orders_refused_for_too_many_requests_pause_the_budget() -> None:
+    """A 429 of single orders of a batch pauses the budget like one of the whole batch."""
+    refused = b'{"code":"00000","data":{"successList":[],"failureList":[{"orderId":"1","errorCode":"429"}]}}'
+    responses = iter([httpx.Response(200, content=refused), httpx.Response(200, content=SUCCESS)])
+    harness = RateLimitHarness(lambda _: next(responses))
+    harness.send()
     harness.send()
     assert harness.transport.sent_at == pytest.approx([100, 101])
 
@@ -299,6 +391,9 @@ RESPONSES = [
     (200, b"<html>", RequestResult.COUNTED, False),
     (400, b'{"code":"40009"}', RequestResult.COUNTED, False),
     (400, b'{"code":"40918"}', RequestResult.COUNTED, True),
+    (200, b'{"code":"429"}', RequestResult.COUNTED, True),
+    (200, b'{"code":"00000","data":{"failureList":[{"errorCode":"429"}]}}', RequestResult.COUNTED, True),
+    (200, b'{"code":"00000","data":{"failureList":[{"errorCode":"43001"}]}}', RequestResult.COUNTED, False),
     (429, b'{"code":"429"}', RequestResult.COUNTED, True),
     (429, b"<html>", RequestResult.COUNTED, True),
     (500, b'{"code":"40725"}', RequestResult.COUNTED, False),
@@ -330,7 +425,7 @@ def test_response_releases_the_permit(  # noqa: PLR0917 - the columns of the tab
         return httpx.Response(status, content=content)
 
     harness = RateLimitHarness(respond)
-    if content == SUCCESS:
+    if content.startswith(SUCCESS[:-1]):
         send(harness.middleware, batch_cancel())
     else:
         with pytest.raises((ApiError, InvalidResponseError)):
@@ -351,6 +446,11 @@ SENT = Attempt(reached_transport=True)
         (SENT, None, PermitRelease(RequestResult.COUNTED)),
         (SENT, AuthenticationError("40009"), PermitRelease(RequestResult.COUNTED)),
         (SENT, RateLimitedError("429"), PermitRelease(RequestResult.COUNTED, rate_limited=True)),
+        (
+            Attempt(reached_transport=True, rate_limited_rows=True),
+            None,
+            PermitRelease(RequestResult.COUNTED, rate_limited=True),
+        ),
         (SENT, httpx.ReadError("reset"), PermitRelease(RequestResult.UNCERTAIN)),
         (SENT, KeyboardInterrupt(), PermitRelease(RequestResult.UNCERTAIN)),
         (SENT, asyncio.CancelledError(), PermitRelease(RequestResult.UNCERTAIN)),
@@ -413,6 +513,28 @@ def test_cancelled_waiter_leaves_the_queue() -> None:
         assert [type(result) for result in results] == [asyncio.CancelledError, httpx.Response, httpx.Response]
 
     asyncio.run(main())
+    assert harness.waiters == 0
+
+
+def test_task_cancelled_when_it_is_woken_sends_nothing() -> None:
+    """A task that is cancelled at the moment at which it is its turn does not send; the next one does."""
+    harness = RateLimitHarness(succeed)
+    harness.middleware._pause = Waiter.wait
+
+    async def main() -> None:
+        for _ in range(2):
+            await harness.send_async()
+        waiting = [asyncio.create_task(harness.send_async()) for _ in range(2)]
+        await asyncio.sleep(0)  # they wait from here on
+        harness.clock.now += 2
+        harness.store.queue(BUDGET).notify_first()
+        await asyncio.sleep(0)  # the first task will be woken
+        waiting[0].cancel()
+        results = await asyncio.gather(*waiting, return_exceptions=True)
+        assert [type(result) for result in results] == [asyncio.CancelledError, httpx.Response]
+
+    asyncio.run(main())
+    assert len(harness.transport.sent_at) == 3
     assert harness.waiters == 0
 
 

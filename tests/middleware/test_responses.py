@@ -93,8 +93,10 @@ ERROR_RESPONSES: list[tuple[str, int, bytes, ApiError]] = [
     ("neither msg nor message", 400, envelope(), InvalidParameterError("40034", "")),
     ("msg as an object", 400, envelope(msg={"en": 1}), InvalidParameterError("40034", '{"en": 1}')),
     ("msg as a number", 400, envelope(msg=7), InvalidParameterError("40034", "7")),
-    ("msg with an unpaired surrogate", 400, envelope(msg="\ud800!"), InvalidParameterError("40034", "?!")),
-    ("code with an unpaired surrogate", 400, envelope("\ud800"), ApiError("?", "", 400)),
+    ("msg with an unpaired surrogate", 400, envelope(msg="\ud800!"), InvalidParameterError("40034", " !")),
+    ("msg with control characters", 400, envelope(msg="a\x1b[2J\nb\x9bc"), InvalidParameterError("40034", "a [2J b c")),
+    ("code with an unpaired surrogate", 400, envelope("\ud800"), ApiError(" ", "", 400)),
+    ("code with control characters", 400, envelope("\x1b[31m"), ApiError(" [31m", "", 400)),
     ("msg in another language", 400, envelope(msg="参数不存在"), InvalidParameterError("40034", "参数不存在")),
     *(
         (
@@ -352,8 +354,9 @@ class RecordingClock(ServerClock):
         super().__init__()
         self.observed: list[tuple[int | None, float | None]] = []
 
-    def observe(self, server_time: int | None, sent_at: float | None) -> None:
+    def observe(self, server_time: int | None, sent_at: float | None) -> bool:
         self.observed.append((server_time, sent_at))
+        return super().observe(server_time, sent_at)
 
 
 @both_modes
@@ -374,6 +377,73 @@ def test_response_without_a_clock_is_observed_as_none(send: Send) -> None:
     for body in (envelope(SUCCESS_CODE), envelope(SUCCESS_CODE, requestTime="yesterday")):
         send(middleware_over(FixedTransport(200, body), clock), make_request())
     assert clock.observed == [(None, None), (None, None)]
+
+
+@both_modes
+@pytest.mark.parametrize(
+    ("body", "is_reset"),
+    [
+        (envelope("40008"), True),
+        (envelope("40004", requestTime="yesterday"), True),
+        (envelope("40008", requestTime=NOW), False),
+        (envelope("40009"), False),
+        (PAGE, False),
+    ],
+)
+def test_refused_timestamp_without_a_clock_resets_the_clock(send: Send, body: bytes, *, is_reset: bool) -> None:
+    """If the exchange refuses a timestamp and does not show its clock, the local clock is used again."""
+    clock = RecordingClock()
+    clock.offset = 500.0
+    request = make_request()
+    attach_context(request).attempt.signed_at = NOW / 1000
+    with pytest.raises(BitgetError):
+        send(middleware_over(FixedTransport(400, body), clock), request)
+    assert (clock.offset == 0.0) is is_reset
+
+
+def lists_with(*error_codes: object) -> dict[str, Any]:
+    """Return the data of a batch cancel in which one order succeeded and others failed with these codes."""
+    return {"successList": [{"orderId": "1"}], "failureList": [{"errorCode": code} for code in error_codes]}
+
+
+@both_modes
+@pytest.mark.parametrize(
+    ("data", "is_rate_limited"),
+    [
+        (lists_with("429"), True),
+        (lists_with("43001", "40918"), True),
+        (lists_with(), False),
+        (lists_with("43001", "45001"), False),
+        (lists_with(None, [], {}), False),
+        ({"failureList": [None, "429", 429, ["429"]]}, False),
+        ({"failureList": {"errorCode": "429"}}, False),
+        ({"failureList": None}, False),
+        ({}, False),
+        (None, False),
+        ([{"errorCode": "429"}], False),
+    ],
+    ids=str,
+)
+def test_orders_refused_for_too_many_requests_are_recorded(send: Send, data: object, *, is_rate_limited: bool) -> None:
+    """The attempt records whether the exchange refused single orders because there were too many requests."""
+    request = make_request()
+    context = attach_context(request)
+    send(middleware_over(FixedTransport(200, data_envelope(data))), request)
+    assert context.attempt.rate_limited_rows is is_rate_limited
+
+
+def data_envelope(data: object) -> bytes:
+    """Return a success with this data."""
+    return json.dumps({"code": SUCCESS_CODE, "data": data}).encode()
+
+
+@both_modes
+def test_code_of_an_order_as_a_number(send: Send) -> None:
+    """The code of an order may be a number, as that of the whole response."""
+    request = make_request()
+    context = attach_context(request)
+    send(middleware_over(FixedTransport(200, data_envelope(lists_with(429)))), request)
+    assert context.attempt.rate_limited_rows
 
 
 @both_modes

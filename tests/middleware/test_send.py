@@ -58,7 +58,7 @@ def test_client_serves_one_loop_after_another(bitget_sandbox: Sandbox, client: C
     """A client works in a new loop after the last one has ended, which leaves nothing open (ResourceWarnings fail)."""
     for order_id in list(bitget_sandbox.orders)[:3]:
         assert asyncio.run(cancel_async(client, order_id))
-    assert len(send_transport_of(client)._async_transports._resources) == 1
+    assert len(send_transport_of(client)._for_loops._resources) == 1
 
 
 def test_client_serves_two_loops_and_threads_at_once(bitget_sandbox: Sandbox, client: Client) -> None:
@@ -84,7 +84,7 @@ def test_async_with_closes_the_connections_of_its_loop(bitget_sandbox: Sandbox) 
     """When `async with` ends, the running loop's connections are closed, and the client can be entered again."""
     client = connect(bitget_sandbox.credentials, base_url=bitget_sandbox.url)
     ids = iter(bitget_sandbox.orders)
-    transports = send_transport_of(client)._async_transports
+    transports = send_transport_of(client)._for_loops
 
     async def enter_twice() -> None:
         for _ in range(2):
@@ -103,8 +103,8 @@ def test_with_closes_the_connections_of_the_threads(bitget_sandbox: Sandbox) -> 
     for order_id in list(bitget_sandbox.orders)[:2]:
         with client:
             assert cancel(client, order_id)
-            assert send_transport_of(client)._sync_transport is not None
-        assert send_transport_of(client)._sync_transport is None
+            assert send_transport_of(client)._for_threads._current is not None
+        assert send_transport_of(client)._for_threads._current is None
 
 
 def test_connections_are_reused(bitget_sandbox: Sandbox, client: Client) -> None:

@@ -73,7 +73,7 @@ def count_requests(sandbox: Sandbox, operation: Operation) -> int:
     return sum(arrival.path == operation.path for arrival in sandbox.arrivals)
 
 
-def open_orders(sandbox: Sandbox) -> list[Order]:
+def still_open(sandbox: Sandbox) -> list[Order]:
     """Return the orders that can still fill."""
     return [order for order in sandbox.orders.values() if order.is_open]
 

@@ -27,7 +27,7 @@ from bitget_spot._middleware.retry import backoff
 from bitget_spot.client import SpotClient
 from bitget_spot.errors import SystemBusyError
 
-log: Final = logging.getLogger("bitget_spot")
+log: Final = logging.getLogger("bitget_spot.bulk")
 
 
 @define(eq=False)
@@ -162,13 +162,18 @@ class BatchQueue:
         return matched
 
     def _log(self, job: BatchJob, matched: MatchedBatch) -> None:
+        if not log.isEnabledFor(logging.INFO):
+            return
         counts = Counter(outcome.status for outcome in matched.outcomes)
+        latency = job.context.attempt.latency
         log.info(
-            "batch of %d by %s, %d attempts: %s",
+            "batch of %d by %s: %s, %d attempt%s%s",
             len(job.batch.targets),
             job.batch.id_field,
-            job.context.attempts,
             ", ".join(f"{count} {status}" for status, count in counts.items()),
+            job.context.attempts,
+            "" if job.context.attempts == 1 else "s",
+            "" if latency is None else f", {latency * 1000:.0f} ms",
         )
 
     def _send_again(self, job: BatchJob, matched: MatchedBatch) -> set[OrderTarget]:
@@ -207,7 +212,7 @@ class BatchQueue:
             Batch(job.batch.account, part),
             retries or job.retries,
             job.split_budget,
-            context=RequestContext(self._account_scope, is_valid=True),
+            context=RequestContext(job.context.scope, is_valid=True),
             delay=delay,
         )
 
@@ -216,8 +221,10 @@ class BatchQueue:
         used = job.batch.account
         if not self.selection.switches_after(used, error):
             return used is not self.selection.account and job.context.stopped
-        self._account_scope.stop()
-        self._account_scope = self.scope.child()
+        if job.context.scope is self._account_scope:
+            # The first refusal keeps the others from being sent; those in flight will be refused as well.
+            self._account_scope.stop()
+            self._account_scope = self.scope.child()
         return True
 
     def _plan_again(self, job: BatchJob) -> list[OrderTarget]:

@@ -22,9 +22,9 @@ from collections.abc import Iterable
 
 from bitget_spot._bulk.accounts import AccountSelection, ListedOrder
 from bitget_spot._bulk.open_orders import OpenOrderCanceller
-from bitget_spot._bulk.order_filter import OrderFilter
+from bitget_spot._bulk.order_filter import OrderFilter, Side
 from bitget_spot._bulk.queries import OrderQueries
-from bitget_spot._bulk.report import Report
+from bitget_spot._bulk.report import Kind, Report
 from bitget_spot._bulk.runner import ProgressCallback
 from bitget_spot._concurrency import run_async, run_sync
 from bitget_spot._middleware.context import CancelScope
@@ -38,8 +38,8 @@ def sync(
     *,
     client: Client,
     symbols: Iterable[str] | None = None,
-    sides: Iterable[str] | None = None,
-    kinds: Iterable[str] | None = None,
+    sides: Iterable[Side] | None = None,
+    kinds: Iterable[Kind] | None = None,
     category: str = "SPOT",
     cancel_by_symbol: bool = True,
     deadline: float | None = 60,
@@ -83,8 +83,8 @@ async def asyncio(
     *,
     client: Client,
     symbols: Iterable[str] | None = None,
-    sides: Iterable[str] | None = None,
-    kinds: Iterable[str] | None = None,
+    sides: Iterable[Side] | None = None,
+    kinds: Iterable[Kind] | None = None,
     category: str = "SPOT",
     cancel_by_symbol: bool = True,
     deadline: float | None = 60,
@@ -128,8 +128,8 @@ def find(
     *,
     client: Client,
     symbols: Iterable[str] | None = None,
-    sides: Iterable[str] | None = None,
-    kinds: Iterable[str] | None = None,
+    sides: Iterable[Side] | None = None,
+    kinds: Iterable[Kind] | None = None,
     category: str = "SPOT",
 ) -> list[ListedOrder]:
     """
@@ -155,8 +155,8 @@ async def find_asyncio(
     *,
     client: Client,
     symbols: Iterable[str] | None = None,
-    sides: Iterable[str] | None = None,
-    kinds: Iterable[str] | None = None,
+    sides: Iterable[Side] | None = None,
+    kinds: Iterable[Kind] | None = None,
     category: str = "SPOT",
 ) -> list[ListedOrder]:
     """
@@ -181,8 +181,8 @@ async def find_asyncio(
 def _canceller(  # noqa: PLR0917 - the parameters of the public functions
     client: Client,
     symbols: Iterable[str] | None,
-    sides: Iterable[str] | None,
-    kinds: Iterable[str] | None,
+    sides: Iterable[Side] | None,
+    kinds: Iterable[Kind] | None,
     category: str,
     deadline: float | None,
     on_progress: ProgressCallback | None,

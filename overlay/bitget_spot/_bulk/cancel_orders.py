@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Literal, overload
 
 from bitget_spot._bulk.accounts import AccountSelection, account_of, checked_category
 from bitget_spot._bulk.batch_queue import BatchQueue
@@ -35,6 +36,39 @@ from bitget_spot_api import Client
 from bitget_spot_api.models import BatchCancelOrdersRequest, OrderRef, UnifiedOrderRef
 
 __all__ = ["asyncio", "plan", "sync"]
+
+
+@overload
+def plan(
+    *,
+    orders: Iterable[OrderRef],
+    symbol: str | None = None,
+    batch_size: int | None = None,
+    account_type: Literal["classic"] | None = None,
+    category: Literal["SPOT"] = "SPOT",
+) -> list[BatchCancelOrdersRequest]: ...
+
+
+@overload
+def plan(
+    *,
+    orders: Iterable[OrderRef],
+    symbol: str | None = None,
+    batch_size: int | None = None,
+    account_type: Literal["unified"],
+    category: str = "SPOT",
+) -> list[list[UnifiedOrderRef]]: ...
+
+
+@overload
+def plan(
+    *,
+    orders: Iterable[OrderRef],
+    symbol: str | None = None,
+    batch_size: int | None = None,
+    account_type: AccountType | None = None,
+    category: str = "SPOT",
+) -> list[BatchCancelOrdersRequest] | list[list[UnifiedOrderRef]]: ...
 
 
 def plan(

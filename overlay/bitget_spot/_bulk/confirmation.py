@@ -32,7 +32,7 @@ SINGLE_LOOKUP_MAX: Final = 4
 STALL_TIMEOUT: Final = 10.0
 """Seconds without any change after which the confirmation ends."""
 STAGES: Final[tuple[Stage, Stage]] = ("open", "finished")
-log: Final = logging.getLogger("bitget_spot")
+log: Final = logging.getLogger("bitget_spot.bulk")
 
 
 @define

@@ -1,4 +1,4 @@
-"""The orders that ended while the kill switch cancelled whole trading pairs, as the finished orders show them."""
+"""The orders that ended while the kill switch ran, as the listing of finished orders shows them, newest first."""
 
 from __future__ import annotations
 
@@ -7,18 +7,33 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 import httpx
-from attrs import define, field
+from attrs import define, field, frozen
 
 from bitget_spot._bulk.accounts import Account, Call, ListedOrder, Page, Position
 from bitget_spot._bulk.jobs import Job
 from bitget_spot._bulk.recovery import EXPECTED_ERRORS
-from bitget_spot._bulk.symbol_cancels import SymbolCancel
 from bitget_spot._middleware.context import CancelScope, RequestContext
 from bitget_spot.errors import BitgetError
 
 MAX_PAGES: Final = 10
 """Pages that are read for a trading pair."""
-log: Final = logging.getLogger("bitget_spot")
+log: Final = logging.getLogger("bitget_spot.bulk")
+
+
+@frozen
+class FinishedSearch:
+    """
+    Where to look for finished orders.
+
+    Attributes:
+        symbol: The trading pair; `None` for all.
+        reads_on: Whether to read on after a page without an order of interest: orders may have ended unlisted by the
+            thousand.
+
+    """
+
+    symbol: str | None
+    reads_on: bool = False
 
 
 @define(eq=False)
@@ -26,40 +41,39 @@ class FinishedPageJob(Job):
     """The request for one page of the finished orders of a pair, or of the category."""
 
     account: Account
-    cancel: SymbolCancel
+    search: FinishedSearch
     pages_before: int = 0
     position: Position | None = None
 
     def call(self) -> Call:
         """Return the call."""
-        return self.account.list_orders("finished", "normal", self.cancel.symbol, self.position)
+        return self.account.list_orders("finished", "normal", self.search.symbol, self.position)
 
 
 @define
 class FinishedOrders:
     """
-    Reads the newest finished orders of the pairs that were cancelled as a whole.
+    Reads the newest finished orders.
 
-    An order that was cancelled before any listing showed it is only known from here. If all orders of a pair had been
-    listed before, reading ends with the first page on which there is nothing new.
+    An order that ended before any listing showed it is only known from here.
 
     Attributes:
         scope: The run.
         account: The account.
-        cancels: The cancels of the pairs.
+        searches: Where to look.
         take: Called with each order; returns whether it is of interest.
 
     """
 
     scope: CancelScope
     account: Account
-    cancels: Iterable[SymbolCancel]
+    searches: Iterable[FinishedSearch]
     take: Callable[[ListedOrder], bool]
     _waiting: list[FinishedPageJob] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._waiting = [
-            FinishedPageJob(self.account, cancel, context=RequestContext(self.scope)) for cancel in self.cancels
+            FinishedPageJob(self.account, search, context=RequestContext(self.scope)) for search in self.searches
         ]
 
     def next_jobs(self) -> Iterator[FinishedPageJob]:
@@ -76,10 +90,10 @@ class FinishedOrders:
             return
         interesting = [order for order in page.orders if self.take(order)]
         pages = job.pages_before + 1
-        if page.next_position is None or pages >= MAX_PAGES or (job.cancel.listed_before and not interesting):
+        if page.next_position is None or pages >= MAX_PAGES or not (interesting or job.search.reads_on):
             return
         context = RequestContext(self.scope)
-        self._waiting.append(FinishedPageJob(self.account, job.cancel, pages, page.next_position, context=context))
+        self._waiting.append(FinishedPageJob(self.account, job.search, pages, page.next_position, context=context))
 
     def _read(self, job: FinishedPageJob) -> Page | None:
         try:

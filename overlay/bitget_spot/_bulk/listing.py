@@ -29,7 +29,7 @@ SIDE_BY_SIDE: Final = 20
 FIRST_PAUSE: Final = 0.2
 MAX_PAUSE: Final = 2.0
 """Seconds before a page that could not be read is asked for again."""
-log: Final = logging.getLogger("bitget_spot")
+log: Final = logging.getLogger("bitget_spot.bulk")
 
 
 @define(eq=False)
@@ -54,7 +54,7 @@ class Stream:
     position: Position | None = None
     is_busy: bool = False
     is_complete: bool = False
-    pause: float = FIRST_PAUSE
+    pause: float = field(factory=lambda: FIRST_PAUSE)
     retry_at: float = float("-inf")
     error: BitgetError | None = None
 
@@ -113,6 +113,7 @@ class ListingRound:
         is_judged: It has been decided what it means.
         completed_at: When the last page had been read; `None` so far.
         last_error: Why the last page could not be read; `None` if it could.
+        has_failed: A page could not be read at first.
 
     """
 
@@ -125,6 +126,7 @@ class ListingRound:
     is_judged: bool = False
     completed_at: float | None = None
     last_error: BitgetError | None = None
+    has_failed: bool = False
 
     def next_jobs(self) -> Iterator[PageJob]:
         """Yield the pages to ask for now."""
@@ -172,6 +174,7 @@ class ListingRound:
 
     def _fail(self, stream: Stream, error: BitgetError) -> None:
         self.last_error = error
+        self.has_failed = True
         if not ends_listing(error):
             log.warning("cannot list the open %s orders: %s; trying again", stream.kind, error)
             stream.retry_at = self.scope.clock() + stream.pause

@@ -20,7 +20,7 @@ from bitget_spot._bulk.accounts import Account, Call, ListedOrder, Page
 from bitget_spot._bulk.accounts.base import milliseconds
 from bitget_spot._bulk.batch_queue import BatchJob, BatchQueue
 from bitget_spot._bulk.confirmation import Confirmation
-from bitget_spot._bulk.finished_orders import FinishedOrders
+from bitget_spot._bulk.finished_orders import FinishedOrders, FinishedSearch
 from bitget_spot._bulk.jobs import Job, JobLoop
 from bitget_spot._bulk.listing import ListingRound, PageJob, new_round
 from bitget_spot._bulk.open_order import OpenOrder
@@ -42,7 +42,7 @@ LISTING_INTERVAL: Final = 0.2
 """Seconds between two listings if there is nothing to cancel."""
 MAX_LISTING_INTERVAL: Final = 2.0
 """Seconds after which the next listing begins although cancels are still under way."""
-log: Final = logging.getLogger("bitget_spot")
+log: Final = logging.getLogger("bitget_spot.bulk")
 
 
 @define(eq=False)
@@ -283,6 +283,8 @@ class OpenOrderCanceller:
         """Begin the next listing, or end the run, if it is time to."""
         if self._round.account is not self.queries.account:
             self._begin()
+        if not self._round.is_judged and (self._round.listed or self._round.has_failed):
+            self._empty_rounds = 0
         self._cancel_due(list(self._round.undecided))
         completed_at = self._round.completed_at
         if completed_at is None or self._is_clear:
@@ -299,7 +301,8 @@ class OpenOrderCanceller:
         """Decide what a complete listing means whose cancels are all over."""
         now = self._scope.clock()
         listed = self._round.listed
-        self._empty_rounds = 0 if listed else self._empty_rounds + 1
+        if not listed:
+            self._empty_rounds += 1
         open_orders = [self.seen.see(order) for order in listed.values()]
         if open_orders and all(open_order.cannot_be_cancelled(now) for open_order in open_orders):
             self.seen.mark_live(listed)
@@ -329,8 +332,22 @@ class OpenOrderCanceller:
         def take(order: ListedOrder) -> bool:
             return self.order_filter.includes(order) and self.seen.take_finished(order, began_at)
 
-        finished = FinishedOrders(self._scope, self.queries.account, self._symbol_cancels.succeeded(), take)
+        finished = FinishedOrders(self._scope, self.queries.account, list(self._finished_searches()), take)
         yield from JobLoop(self.queries.client, self._scope, finished.next_jobs, finished.record).run()
+
+    def _finished_searches(self) -> Iterator[FinishedSearch]:
+        """Yield where to look: each pair that was cancelled as a whole, and all other pairs."""
+        account = self.queries.account
+        if "normal" not in self.order_filter.kinds_of(account):
+            return
+        cancelled = {cancel.symbol: cancel for cancel in self._symbol_cancels.succeeded()}
+        for symbol, cancel in cancelled.items():
+            yield FinishedSearch(symbol, reads_on=not cancel.listed_before)
+        if None in cancelled:
+            return
+        for symbol in self.order_filter.symbols or (None,):
+            if symbol not in cancelled:
+                yield FinishedSearch(symbol)
 
     def _confirm(self) -> EffectGenerator[None]:
         try:

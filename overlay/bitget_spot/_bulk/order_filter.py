@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final, Self, cast, get_args
+from typing import Final, Literal, Self, TypeAlias, cast, get_args
 
 from attrs import frozen
 
@@ -11,7 +11,8 @@ from bitget_spot._bulk.accounts import Account, ListedOrder
 from bitget_spot._bulk.planner import check_symbol
 from bitget_spot._bulk.report import Kind
 
-SIDES: Final = ("buy", "sell")
+Side: TypeAlias = Literal["buy", "sell"]
+SIDES: Final[tuple[Side, ...]] = get_args(Side)
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 
 

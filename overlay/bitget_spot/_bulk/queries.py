@@ -42,15 +42,15 @@ class OrderQueries:
         return account.read_page(kind, response, position)
 
     def all_orders(self, kind: Kind, symbol: str | None) -> EffectGenerator[list[ListedOrder]]:
-        """Fetch every page of the open orders, newest first."""
-        orders: list[ListedOrder] = []
+        """Fetch every page of the open orders, newest first; an order that several pages show is in the list once."""
+        orders: dict[str, ListedOrder] = {}
         position: Position | None = None
         while True:
             page = yield from self.page("open", kind, symbol, position)
-            orders += page.orders
+            orders |= {order.order_id: order for order in page.orders}
             position = page.next_position
             if position is None:
-                return orders
+                return list(orders.values())
 
     def look_up(self, key: OrderKey) -> EffectGenerator[list[ListedOrder]]:
         """Look up one normal order; an empty list if the exchange does not know it."""

@@ -24,7 +24,7 @@ from bitget_spot.errors import DeadlineExceeded
 
 Outcomes: TypeAlias = Sequence[Outcome]
 ProgressCallback: TypeAlias = Callable[[Outcomes], object]
-log: Final = logging.getLogger("bitget_spot")
+log: Final = logging.getLogger("bitget_spot.bulk")
 
 
 @define

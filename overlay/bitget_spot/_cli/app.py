@@ -13,6 +13,7 @@ from typing import Annotated, Final, NoReturn, cast
 import typer
 
 from bitget_spot._bulk import cancel_open_orders, cancel_orders
+from bitget_spot._bulk.order_filter import Side
 from bitget_spot._bulk.report import Report, report_of
 from bitget_spot._cli.advice import Exit, Terminated, describe, exit_status_of_error
 from bitget_spot._cli.check import check_all
@@ -25,8 +26,6 @@ from bitget_spot._cli.options import (
     Json,
     KindChoice,
     RateLimitStore,
-    Side,
-    type_name,
     valid_duration,
 )
 from bitget_spot._cli.orders import BadInputError, collect, plan
@@ -118,7 +117,7 @@ def cancel(
     with exit_on_error(output):
         collected = collect(order_id or (), client_oid or (), file, symbol or ())
         with valid_input():
-            requests = plan(collected, batch_size, type_name(account_type), category)
+            requests = plan(collected, batch_size, account_type, category)
         if dry_run:
             output.plan(len(collected.orders), requests)
             return
@@ -126,7 +125,7 @@ def cancel(
             base_url,
             demo=demo,
             account_id=account_id,
-            account_type=type_name(account_type),
+            account_type=account_type,
             store=rate_limit_store,
             requests_per_second=requests_per_second,
         )
@@ -185,7 +184,7 @@ def cancel_open(
     with exit_on_error(output):
         selected = Selection(
             symbols=symbol or None,
-            sides=None if side is None else [side.value],
+            sides=None if side is None else [side],
             kinds=None if kind is None else [choice.value for choice in kind] or None,
             category=category,
         )
@@ -193,7 +192,7 @@ def cancel_open(
             base_url,
             demo=demo,
             account_id=account_id,
-            account_type=type_name(account_type),
+            account_type=account_type,
             store=rate_limit_store,
         )
         with valid_input():

@@ -10,22 +10,8 @@ import typer
 from bitget_spot._middleware.account_type import AccountType
 
 
-class Side(StrEnum):
-    """A side of the order book."""
-
-    BUY = "buy"
-    SELL = "sell"
-
-
-class AccountTypeChoice(StrEnum):
-    """A type of account."""
-
-    CLASSIC = "classic"
-    UNIFIED = "unified"
-
-
 class KindChoice(StrEnum):
-    """A kind of orders."""
+    """A kind of orders: typer has no lists of literals."""
 
     NORMAL = "normal"
     TPSL = "tpsl"
@@ -37,11 +23,6 @@ def valid_duration(seconds: float | None) -> float | None:
     if seconds is not None and not seconds >= 0:
         raise typer.BadParameter("give seconds from now, 0 or more")
     return seconds
-
-
-def type_name(choice: AccountTypeChoice | None) -> AccountType | None:
-    """Return the type of account that an option names."""
-    return None if choice is None else choice.value
 
 
 BaseUrl: TypeAlias = Annotated[
@@ -58,7 +39,7 @@ AccountId: TypeAlias = Annotated[
     ),
 ]
 AccountTypeOption: TypeAlias = Annotated[
-    AccountTypeChoice | None,
+    AccountType | None,
     typer.Option("--account-type", help="Type of the account; by default it is detected."),
 ]
 Category: TypeAlias = Annotated[

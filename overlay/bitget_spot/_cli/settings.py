@@ -8,7 +8,8 @@ from contextlib import ExitStack, contextmanager
 from attrs import frozen
 
 from bitget_spot._bulk.accounts import account_of, checked_category
-from bitget_spot._bulk.order_filter import OrderFilter
+from bitget_spot._bulk.order_filter import OrderFilter, Side
+from bitget_spot._bulk.report import Kind
 from bitget_spot._cli.orders import BadInputError
 from bitget_spot._middleware.account_type import AccountType
 from bitget_spot.client import DEFAULT_MAX_RETRIES, SpotClient, connect, demo_from_env
@@ -30,8 +31,8 @@ class Selection:
     """Which open orders a command cancels."""
 
     symbols: Sequence[str] | None
-    sides: Sequence[str] | None
-    kinds: Sequence[str] | None
+    sides: Sequence[Side] | None
+    kinds: Sequence[Kind] | None
     category: str
 
     def check(self, account_type: AccountType | None) -> None:

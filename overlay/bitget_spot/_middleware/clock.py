@@ -23,7 +23,7 @@ class ServerClock:
         """Fall back to the local clock."""
         self.offset = 0.0
 
-    def observe(self, server_time: int | None, sent_at: float | None) -> None:
+    def observe(self, server_time: int | None, sent_at: float | None) -> bool:
         """
         Take the clock in a response into account, which has just been received.
 
@@ -31,10 +31,14 @@ class ServerClock:
             server_time: The `requestTime` of the response, in milliseconds since the epoch.
             sent_at: The local time at which the request was stamped.
 
+        Returns:
+            Whether the clock in the response could be used.
+
         """
         if server_time is None or sent_at is None or not MIN_TIMESTAMP <= server_time < MAX_TIMESTAMP:
-            return
+            return False
         self.offset = corrected_offset(self.offset, sent_at, self.local_time(), server_time / 1000)
+        return True
 
 
 def corrected_offset(offset: float, sent_at: float, received_at: float, server_time: float) -> float:

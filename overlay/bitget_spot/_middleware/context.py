@@ -136,6 +136,7 @@ class Attempt:
         reports_timing: That transport reports when headers leave and when it opens a connection.
         opened_connection: A connection had to be opened for it.
         headers_sent_at: When its headers left, by the transport's clock; `None` if they have not, or are not reported.
+        latency: Seconds from then to the end of the response, or to the error; `None` if it is not known.
         rate_limited_rows: The exchange refused single orders because there were too many requests.
         failed_before_sending: It ended in an error of httpx after which no byte has left.
 
@@ -147,6 +148,7 @@ class Attempt:
     reports_timing: bool = False
     opened_connection: bool = False
     headers_sent_at: float | None = None
+    latency: float | None = None
     rate_limited_rows: bool = False
     failed_before_sending: bool = False
 

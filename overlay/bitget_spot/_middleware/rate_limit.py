@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import time
 from collections.abc import Callable, Generator, Mapping
 from http import HTTPStatus
@@ -17,7 +18,7 @@ from bitget_spot._middleware.context import Attempt, PermitExpired, RequestConte
 from bitget_spot.errors import ApiError, InvalidResponseError, RateLimitedError
 from bitget_spot.rate_limit.policy import IN_FLIGHT_GRACE, PermitRelease, RequestResult
 from bitget_spot.rate_limit.store import Store
-from bitget_spot_api.operations import Operation, RateLimit
+from bitget_spot_api.operations import SUCCESS_CODE, Operation, RateLimit
 
 DEFAULT_ATTEMPT_TIME: Final = 60.0
 """Seconds that an attempt may take, for the lease, if there is no timeout."""
@@ -25,6 +26,7 @@ MAX_PERMIT_AGE: Final = 0.9
 """Seconds after which a permit is too old to send with: its lease must outlast the attempt, also in a process that was
 suspended meanwhile."""
 _permit_numbers = itertools.count()
+log: Final = logging.getLogger("bitget_spot.requests")
 
 
 @define
@@ -39,6 +41,7 @@ class PermitRequest:
         lease: Seconds after which the permit is available again if it is never released.
         asked: The store has been asked, so the permit must be released when the attempt is over.
         usable_until: When the permit is too old to send with.
+        waited: Seconds from asking until the permit was acquired.
 
     """
 
@@ -48,6 +51,7 @@ class PermitRequest:
     lease: float
     asked: bool = False
     usable_until: float | None = None
+    waited: float = 0.0
 
 
 class RateLimitMiddleware(Middleware):
@@ -89,8 +93,10 @@ class RateLimitMiddleware(Middleware):
     def _send_with(self, permit: PermitRequest, request: httpx.Request) -> Flow:
         context = context_of(request)
         error: BaseException | None = None
+        asked_at = self._clock()
         try:
             yield from self._acquire(permit, context)
+            permit.waited = self._clock() - asked_at
             # A store that was slow may have taken longer than the run lasts.
             context.raise_if_stopped()
             context.attempt.usable_until = permit.usable_until
@@ -99,8 +105,12 @@ class RateLimitMiddleware(Middleware):
             error = caught
             raise
         finally:
+            if context.attempt.headers_sent_at is not None:
+                context.attempt.latency = self._clock() - context.attempt.headers_sent_at
             if permit.asked:
                 yield from self._release(permit, context.attempt, error)
+            if log.isEnabledFor(logging.DEBUG):
+                log_request(context, permit.waited, error)
             error = None  # its traceback refers to this frame: a reference cycle otherwise
         return response
 
@@ -135,7 +145,7 @@ class RateLimitMiddleware(Middleware):
     def _release(
         self, permit: PermitRequest, attempt: Attempt, error: BaseException | None
     ) -> Generator[Effect, None, None]:
-        release = permit_release(attempt, error, self._clock())
+        release = permit_release(attempt, error)
         steps = self._store.release(permit.budget, permit.name, permit.limit, release)
         if isinstance(error, GeneratorExit):
             # The event loop has ended, so nothing can be awaited: memory is released, a shared store has the lease.
@@ -145,15 +155,23 @@ class RateLimitMiddleware(Middleware):
         self._store.queue(permit.budget).notify_first()
 
 
-def permit_release(attempt: Attempt, error: BaseException | None, now: float) -> PermitRelease:
+def log_request(context: RequestContext, waited: float, error: BaseException | None) -> None:
+    """Log one attempt: operation, code, latency, and how long it waited for its permit."""
+    operation = "unknown operation" if context.operation is None else context.operation.operation_id
+    result = SUCCESS_CODE if error is None else getattr(error, "code", None) or type(error).__name__
+    latency = context.attempt.latency
+    duration = "" if latency is None else f" in {latency * 1000:.0f} ms"
+    log.debug("%s: %s%s, %.3f s for a permit", operation, result, duration, waited)
+
+
+def permit_release(attempt: Attempt, error: BaseException | None) -> PermitRelease:
     """Return what an attempt means for its permit: it ended in this error, or in a success."""
     if not attempt.has_left:
         return PermitRelease(RequestResult.NOT_SENT)
     if not is_counted(error):
         return PermitRelease(RequestResult.UNCERTAIN)
-    latency = None
-    if not attempt.opened_connection and attempt.headers_sent_at is not None:
-        latency = now - attempt.headers_sent_at
+    # A new connection takes longer, which says nothing about the way to the exchange.
+    latency = None if attempt.opened_connection else attempt.latency
     rate_limited = attempt.rate_limited_rows or is_rate_limited(error)
     return PermitRelease(RequestResult.COUNTED, latency, rate_limited)
 

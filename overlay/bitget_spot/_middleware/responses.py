@@ -44,13 +44,13 @@ class ResponseMiddleware(Middleware):
         envelope = parse_envelope(response)
         if isinstance(envelope, InvalidResponseError):
             raise envelope
-        self._clock.observe(_milliseconds(envelope.get("requestTime")), context.attempt.signed_at)
+        corrected = self._clock.observe(_milliseconds(envelope.get("requestTime")), context.attempt.signed_at)
         operation = context.operation
         api_version = DEFAULT_VERSION if operation is None else operation.api_version
         error = parse_error(envelope, response.status_code, api_version)
         self._account.observe(operation, None if error is None else error.code)
         if error is not None:
-            if isinstance(error, ClockError) and error.request_time is None:
+            if isinstance(error, ClockError) and not corrected:
                 # An earlier response may have shown a wrong time, and this one shows none to correct it by.
                 self._clock.reset()
             raise error
@@ -92,8 +92,7 @@ def has_rate_limited_rows(data: object, api_version: str) -> bool:
 def _row_code(row: object) -> str:
     if not isinstance(row, dict):
         return ""
-    code = row.get("errorCode", row.get("code"))
-    return code if isinstance(code, str) else ""
+    return str(row.get("errorCode", row.get("code")))
 
 
 def parse_error(envelope: dict[str, object], status: int, api_version: str) -> ApiError | None:

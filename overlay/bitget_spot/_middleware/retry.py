@@ -10,6 +10,7 @@ takes no clock.
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import Callable
 from http import HTTPStatus
@@ -29,6 +30,7 @@ FIRST_PAUSE: Final = 0.1
 """Seconds: the longest pause before the first retry."""
 MAX_PAUSE: Final = 2.0
 """Seconds: no pause before a retry is longer."""
+log: Final = logging.getLogger("bitget_spot.requests")
 AMBIGUOUS_CODES: Final = ERROR_CODES["gateway"]["ambiguous"]
 """Codes that may be temporary or final."""
 NON_RETRYABLE_ERRORS: Final = (httpx.UnsupportedProtocol, httpx.LocalProtocolError, httpx.ProxyError)
@@ -96,6 +98,18 @@ def backoff(retries: int, draw: Callable[[], float]) -> float:
     return draw() * min(MAX_PAUSE, FIRST_PAUSE * 2.0**retries)
 
 
+def log_retry(context: RequestContext, error: Exception, pause: float, budget: RetryBudget) -> None:
+    """Log why a request is repeated, and when."""
+    operation = "unknown operation" if context.operation is None else context.operation.operation_id
+    status = getattr(error, "http_status", None)
+    reason = type(error).__name__ if status is None else f"HTTP {status}"
+    code = getattr(error, "code", None)
+    if code is not None and code != str(status):
+        reason += f", code {code}"
+    attempt, attempts = budget.retries + 1, budget.max_retries + 1
+    log.info("%s: %s, retrying in %.1f s (attempt %d of %d)", operation, reason, pause, attempt, attempts)
+
+
 class RetryMiddleware(Middleware):
     """Repeats a request whose error may be temporary."""
 
@@ -127,6 +141,7 @@ class RetryMiddleware(Middleware):
                 pause = backoff(budget.retries, self._draw)
                 if not budget.allows(error, repeat_safe=repeat_safe) or _ends_before(context, pause):
                     raise
+                log_retry(context, error, pause, budget)
             else:
                 return response
             waiter = Waiter()

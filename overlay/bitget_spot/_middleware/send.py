@@ -64,7 +64,7 @@ class SendTransport(Transport, ForkAware):
         pooled = self._for_threads.acquire()
         try:
             return self._send_sync(request, pooled.transport)
-        except httpx.TimeoutException:
+        except httpx.TransportError:
             if context_of(request).attempt.reused_connection:
                 self._for_threads.retire(pooled)
             raise
@@ -81,7 +81,7 @@ class SendTransport(Transport, ForkAware):
         pooled: PooledTransport[httpx.AsyncHTTPTransport] = transports.acquire()
         try:
             return await self._send_async(request, pooled.transport)
-        except httpx.TimeoutException:
+        except httpx.TransportError:
             if context_of(request).attempt.reused_connection:
                 transports.retire(pooled)
             raise

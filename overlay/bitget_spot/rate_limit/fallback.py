@@ -31,7 +31,7 @@ PROBE_INTERVAL: Final = 1.0
 """Seconds between two attempts to reach a store that is down."""
 WARNING_INTERVAL: Final = 60.0
 """Seconds between two warnings about a store that is down."""
-_log: Final = logging.getLogger("bitget_spot")
+_log: Final = logging.getLogger("bitget_spot.rate_limit")
 
 
 @frozen
