@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 import pytest
-from sandboxes import call, connect_to, count_requests, open_orders
+from sandboxes import call, connect_to, count_requests, still_open
 
 from bitget_spot import (
     InvalidBatchError,
@@ -95,7 +95,7 @@ def test_cancel_orders(mode: str, account_type: str | None, category: str) -> No
         check_against_ledger(report, sandbox, orders)
         assert (report.counts[Status.ACCEPTED], report.counts[Status.GONE]) == (44, 1)
         assert (report.outcomes[3].code, report.outcomes[3].confirmed) == ("25204", "filled")
-        assert open_orders(sandbox) == []
+        assert still_open(sandbox) == []
         batches = [arrival for arrival in sandbox.arrivals if arrival.path == BATCH_CANCEL_UNIFIED_ORDERS.path]
         assert sorted(batch.order_count for batch in batches) == [5, 20, 20]
         if category != "SPOT" or account_type:
@@ -114,7 +114,21 @@ def test_cancel_orders_by_client_oid(mode: str, account_type: str | None, identi
             given = refs(orders, client_oid="another")
         report = run(mode, cancel_orders, sandbox, account_type, orders=given, confirm=True)
         assert {(outcome.status, outcome.confirmed) for outcome in report} == {("accepted", "cancelled")}
-        assert open_orders(sandbox) == []
+        assert still_open(sandbox) == []
+
+
+@both_modes
+@pytest.mark.parametrize("batch_size", [None, 7])
+def test_several_batches_of_a_detected_account(mode: str, batch_size: int | None) -> None:
+    """However many batches are refused because of the account type, every order is cancelled by one batch."""
+    with new_sandbox() as sandbox:
+        orders = sandbox.open_orders(130)
+        report = run(mode, cancel_orders, sandbox, None, orders=refs(orders), batch_size=batch_size)
+        assert {(outcome.status, outcome.code) for outcome in report} == {("accepted", None)}
+        batches = [arrival for arrival in sandbox.arrivals if arrival.path == BATCH_CANCEL_UNIFIED_ORDERS.path]
+        cancelled = [order_id for batch in batches for order_id in batch.order_ids]
+        assert sorted(cancelled) == [order.order_id for order in orders]
+        assert max(batch.order_count for batch in batches) == (batch_size or 20)
 
 
 @both_modes
@@ -143,7 +157,7 @@ def test_wrong_account_type_stated(mode: str, stated: AccountType, operation: An
         with pytest.raises(WrongEnvironmentError) as caught:
             call(mode, operation, connect_to(sandbox, account_type=stated), **arguments)
         assert caught.value.code == ("40084" if actual == "classic" else "40085")
-        assert open_orders(sandbox) == orders
+        assert still_open(sandbox) == orders
         other_version = "/api/v2/" if stated == "unified" else "/api/v3/"
         assert not any(arrival.path.startswith(other_version) for arrival in sandbox.arrivals)
 
@@ -156,7 +170,7 @@ def test_category_of_a_classic_account(mode: str) -> None:
         for operation, arguments in ((cancel_orders, {"orders": refs(orders)}), (cancel_open_orders, {})):
             with pytest.raises(WrongEnvironmentError):
                 call(mode, operation, connect_to(sandbox), category=FUTURES, **arguments)
-        assert open_orders(sandbox) == orders
+        assert still_open(sandbox) == orders
 
 
 @both_modes
@@ -173,7 +187,7 @@ def test_cancel_open_orders(mode: str, account_type: str | None, arguments: Any,
         others = sandbox.open_orders(3, category="MARGIN")
         report = run(mode, cancel_open_orders, sandbox, account_type, category=category, **arguments)
         check_against_ledger(report, sandbox, orders)
-        assert open_orders(sandbox) == others
+        assert still_open(sandbox) == others
         assert {outcome.status for outcome in report} == {"accepted"}
         assert report.symbols_cancelled == (() if arguments else (category,))
         assert count_requests(sandbox, CANCEL_UNIFIED_SYMBOL_ORDERS) == (0 if arguments else 1)
@@ -187,7 +201,7 @@ def test_kinds(mode: str) -> None:
         strategy = sandbox.open_orders(5, category=FUTURES, kind="tpsl")
         report = run(mode, cancel_open_orders, sandbox, "unified", category=FUTURES, kinds=["tpsl"])
         check_against_ledger(report, sandbox, strategy)
-        assert open_orders(sandbox) == normal
+        assert still_open(sandbox) == normal
         assert count_requests(sandbox, CANCEL_UNIFIED_STRATEGY_ORDER) == 5
         report = run(mode, cancel_open_orders, sandbox, None, category=FUTURES, kinds=["normal"])
         check_against_ledger(report, sandbox, normal)
@@ -212,7 +226,7 @@ def test_strategy_order_that_fires_during_the_run(mode: str, account_type: str |
         report = run(mode, cancel_open_orders, sandbox, account_type, category=FUTURES, on_progress=fire_one)
         assert len(placed) == 1
         check_against_ledger(report, sandbox, orders + placed)
-        assert open_orders(sandbox) == []
+        assert still_open(sandbox) == []
 
 
 @both_modes
@@ -236,7 +250,7 @@ def test_faults(mode: str, fault: str) -> None:
         sandbox.inject(fault, times=2, operation=BATCH_CANCEL_UNIFIED_ORDERS)
         report = run(mode, cancel_orders, sandbox, "unified", orders=refs(orders), confirm=True)
         check_against_ledger(report, sandbox, orders)
-        assert open_orders(sandbox) == []
+        assert still_open(sandbox) == []
 
 
 @both_modes
@@ -248,7 +262,7 @@ def test_faults_of_the_listing(mode: str, fault: str) -> None:
         sandbox.inject(fault, times=3, operation=GET_UNIFIED_UNFILLED_ORDERS)
         report = run(mode, cancel_open_orders, sandbox, "unified", cancel_by_symbol=False)
         check_against_ledger(report, sandbox, orders)
-        assert open_orders(sandbox) == []
+        assert still_open(sandbox) == []
 
 
 @both_modes
@@ -267,4 +281,4 @@ def test_every_kind_of_a_classic_account(mode: str, account_type: str | None) ->
 
         report = run(mode, cancel_open_orders, sandbox, account_type, on_progress=fire_last)
         check_against_ledger(report, sandbox, orders + placed)
-        assert open_orders(sandbox) == []
+        assert still_open(sandbox) == []
