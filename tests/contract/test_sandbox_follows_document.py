@@ -35,6 +35,7 @@ from bitget_spot.sandbox import Sandbox, exchange, handlers
 from bitget_spot.sandbox.accounts import Account
 from bitget_spot.sandbox.envelope import MALFORMED, UNKNOWN_OPERATION, RefusedError
 from bitget_spot.sandbox.order_book import _PAIRS
+from bitget_spot.sandbox.parameters import NUMBER
 from bitget_spot.sandbox.request import PendingRequest
 from bitget_spot.sandbox.unified_listings import MAX_QUERY_TIME
 from bitget_spot.validation import validate_batch, validate_unified_batch
@@ -306,18 +307,27 @@ def breaks_rule_in_words(case: Case) -> bool:
     if operation is BATCH_CANCEL_UNIFIED_ORDERS:
         return bool(validate_unified_batch(case.body))
     if operation is CANCEL_ORDER:
-        is_tpsl = case.body.get("tpslType") == "tpsl"
-        return not case.body.get("orderId") or not (is_tpsl or case.body.get("symbol"))
+        return isinstance(case.body, dict) and not names_one_order(case.body)
     if operation is GET_UNIFIED_HISTORY_ORDERS:
         return covers_too_much(case.query)
     is_lookup = operation in (GET_ORDER_INFO, GET_UNIFIED_ORDER_INFO)
     return is_lookup and not (case.query.get("orderId") or case.query.get("clientOid"))
 
 
+def names_one_order(body: JsonObject) -> bool:
+    """Return whether a cancel of one order has an id, which is the orderId for a TP/SL order, and else a trading pair."""
+    if body.get("tpslType") == "tpsl":
+        return bool(body.get("orderId"))
+    return bool(body.get("symbol") and (body.get("orderId") or body.get("clientOid")))
+
+
 def covers_too_much(query: Mapping[str, Any]) -> bool:
     """Return whether a query of finished orders covers more than 30 days; by default it ends now."""
-    end = query.get("endTime", time.time() * 1000)
-    return bool(end - query.get("startTime", end) >= MAX_QUERY_TIME)
+    now = int(time.time() * 1000)
+    end = str(query.get("endTime", now))
+    start = str(query.get("startTime", end))
+    are_numbers = NUMBER.fullmatch(start) and NUMBER.fullmatch(end)
+    return bool(are_numbers) and int(end) - int(start) >= MAX_QUERY_TIME
 
 
 KNOWN_MEMBERS: Final = frozenset(
@@ -472,7 +482,7 @@ class CheckedClient:
         operation = OPERATIONS.get((case.method, case.path))
         if operation is None or operation.operation_id not in SINGLE_ORDERS or not is_emulated(operation):
             return
-        fields = case.query if operation.method == "GET" else case.body
+        fields: Any = case.query if operation.method == "GET" else case.body
         if not (fields.get("orderId") or fields.get("clientOid")):
             return
         arguments = dict(SINGLE_ORDERS[operation.operation_id])
@@ -720,6 +730,16 @@ def test_wrong_responses_are_found(fault: str, client: CheckedClient) -> None:
     """A response that is not as the document says fails the checks."""
     (order,) = client.sandbox.open_orders(1)
     case = new_case(BATCH_CANCEL_ORDERS, body={"orderList": [{"orderId": order.order_id}, {"orderId": "1"}]})
+    client.sandbox.inject(fault)
+    with pytest.raises(FailureGroup):
+        client.send(case)
+
+
+@pytest.mark.parametrize("fault", ["null-data", "null-lists", "missing-lists", "ids-as-numbers", "message-key"])
+def test_wrong_responses_to_a_unified_account_are_found(fault: str, client: CheckedClient) -> None:
+    """So does one to the batch cancel of a unified account."""
+    case = new_case(BATCH_CANCEL_UNIFIED_ORDERS)
+    assert client.send(case).status_code == requests.codes.ok
     client.sandbox.inject(fault)
     with pytest.raises(FailureGroup):
         client.send(case)
