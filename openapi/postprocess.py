@@ -9,6 +9,7 @@ The post-generation step: what the generator's output lacks.
 - `schemas.py`, with which the sandbox checks requests to operations that it does not emulate.
 - Readable reprs: `Unset` prints as `UNSET`, and a model leaves out the fields that are not set. A copied or unpickled
   `UNSET` is the same object again; the generated code compares with `is`, and would send any other.
+- Narrow types of what a call returns and of a response's data: `narrow_types.py`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import Final
 from attrs import frozen
 from jinja2 import Environment, StrictUndefined
 
+import narrow_types
 from document import DocumentError, Node, OperationNode, load, merged, operations_of
 from schemas_module import schemas_module
 
@@ -119,12 +121,31 @@ def postprocess(package: Path, document: Path) -> None:
     (package / "operations.py").write_text(operations_module(facts), "utf-8", newline="\n")
     (package / "schemas.py").write_text(schemas_module(facts), "utf-8", newline="\n")
     (package / "py.typed").write_text("", "utf-8")
-    rewrite(package / "types.py", TYPES_REWRITES)
+    rewrite(package / "types.py", (*narrow_types.TYPES_REWRITES, *TYPES_REWRITES))
+    narrow(package)
     for model in sorted((package / "models").glob("*.py")):
         if "@_attrs_define\n" in model.read_text("utf-8"):
             rewrite(model, MODEL_REWRITES)
     for path in package.rglob("*.py"):
         path.write_text(BANNER + path.read_text("utf-8"), "utf-8", newline="\n")
+
+
+def narrow(package: Path) -> None:
+    """
+    Narrow the types of the operations and the responses.
+
+    Raises:
+        PostprocessError: The generator's output has changed.
+
+    """
+    changes = [(path, narrow_types.narrow_operation) for path in sorted(package.glob("api/*/[!_]*.py"))]
+    changes += [(path, narrow_types.narrow_response) for path in sorted(package.glob("models/*_response.py"))]
+    for path, change in changes:
+        try:
+            source = change(path.read_text("utf-8"))
+        except narrow_types.UnexpectedCodeError as error:
+            raise PostprocessError(f"{path.name}: the generator's output has changed; {error}") from None
+        path.write_text(source, "utf-8", newline="\n")
 
 
 def rewrite(path: Path, replacements: tuple[tuple[str, str], ...]) -> None:

@@ -3,9 +3,11 @@
 
 from collections.abc import Callable, Mapping, MutableMapping
 from http import HTTPStatus
-from typing import IO, BinaryIO, Generic, Literal, TypeVar
+from typing import IO, Any, BinaryIO, Generic, Literal, TypeVar
 
 from attrs import AttrsInstance, define, fields
+
+from .errors import UnexpectedStatus
 
 
 class Unset:
@@ -72,6 +74,22 @@ class Response(Generic[T]):
     content: bytes
     headers: MutableMapping[str, str]
     parsed: T | None
+
+
+ParsedT = TypeVar("ParsedT")
+
+
+def success_of(response: "Response[Any]", expected: type[ParsedT]) -> ParsedT:
+    """
+    Return what a success was parsed to.
+
+    Raises:
+        UnexpectedStatus: The response is not a success.
+
+    """
+    if not isinstance(response.parsed, expected):
+        raise UnexpectedStatus(response.status_code, response.content)
+    return response.parsed
 
 
 __all__ = ["UNSET", "File", "FileTypes", "RequestFiles", "Response", "Unset"]

@@ -7,12 +7,15 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
-from sandboxes import HIGH_RATE, StartSandbox
+from kill_switch import CancelOpen
+from sandboxes import HIGH_RATE, StartSandbox, call
 
+from bitget_spot import Report, cancel_open_orders
 from bitget_spot._bulk import confirmation, listing, open_order, open_orders
 from bitget_spot._middleware import retry
 from bitget_spot.rate_limit import policy
 from bitget_spot.sandbox import Sandbox
+from bitget_spot_api import Client
 
 
 @pytest.fixture
@@ -59,3 +62,14 @@ def start_sandbox() -> Iterator[StartSandbox]:
 def mode(request: pytest.FixtureRequest) -> str:
     """How a test calls an operation: in a thread or in a task."""
     return str(request.param)
+
+
+@pytest.fixture
+def cancel_open(mode: str) -> CancelOpen:
+    """Return a function that cancels the open orders from this thread, or from a task."""
+
+    def cancel_open(client: Client, **arguments: Any) -> Report:
+        report: Report = call(mode, cancel_open_orders, client, **arguments)
+        return report
+
+    return cancel_open

@@ -5,12 +5,23 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from random import Random
-from typing import Any, TypeAlias
+from typing import Any
 
 import pytest
+from kill_switch import (
+    CancelOpen,
+    confirmed_by_id,
+    count_cancels,
+    fill_long_ago,
+    listings,
+    only_once,
+    reported_ids,
+    state_at_exchange,
+)
 from reports import report_carried_by, status_counts
 from sandboxes import (
     HIGH_RATES,
@@ -22,88 +33,37 @@ from sandboxes import (
     count_requests,
     still_open,
 )
-from waiting import interrupt_when, run_when, wait_until
+from waiting import interrupt_when, wait_until
 
 from bitget_spot import (
     AuthenticationError,
     Confirmed,
     Credentials,
     DeadlineExceeded,
-    InvalidParameterError,
     Outcome,
-    Report,
     Status,
     cancel_open_orders,
 )
-from bitget_spot._bulk import confirmation, open_orders
-from bitget_spot._bulk.open_orders import OpenOrder, combined_outcome
+from bitget_spot._bulk import confirmation
 from bitget_spot.sandbox import Order, Sandbox, handlers
 from bitget_spot_api import Client
-from bitget_spot_api.models import OrderRef
-from bitget_spot_api.operations import BATCH_CANCEL_ORDERS, GET_ORDER_INFO, GET_UNFILLED_ORDERS
+from bitget_spot_api.operations import (
+    BATCH_CANCEL_ORDERS,
+    GET_CURRENT_PLAN_ORDERS,
+    GET_HISTORY_ORDERS,
+    GET_ORDER_INFO,
+    GET_UNFILLED_ORDERS,
+)
 
 pytestmark = pytest.mark.usefixtures("short_retry_pauses", "short_listing_intervals")
-
-CancelOpen: TypeAlias = Callable[..., Report]
-
-
-@pytest.fixture
-def cancel_open(mode: str) -> CancelOpen:
-    """Return a function that cancels the open orders from this thread, or from a task."""
-
-    def cancel_open(client: Client, **arguments: Any) -> Report:
-        report: Report = call(mode, cancel_open_orders, client, **arguments)
-        return report
-
-    return cancel_open
-
-
-def confirmed_by_id(report: Report) -> dict[str, Confirmed | None]:
-    """Return what has been confirmed for each order, by orderId; fail if an order is reported twice."""
-    confirmed = {str(outcome.order.order_id): outcome.confirmed for outcome in report}
-    assert len(confirmed) == len(report)
-    return confirmed
-
-
-def reported_ids(report: Report) -> set[str]:
-    """Return the ids of the orders in a report."""
-    return {str(outcome.order.order_id) for outcome in report}
-
-
-def state_at_exchange(order: Order) -> Confirmed:
-    """Return what the exchange's own records say about an order."""
-    if order.status == "cancelled":
-        return Confirmed.PARTLY_FILLED if float(order.base_volume) else Confirmed.CANCELLED
-    return Confirmed.FILLED if order.status == "filled" else Confirmed.LIVE
-
-
-def count_cancels(sandbox: Sandbox) -> int:
-    """Return how many batch cancels have arrived."""
-    return count_requests(sandbox, BATCH_CANCEL_ORDERS)
-
-
-def listings(sandbox: Sandbox, count: int) -> Callable[[], bool]:
-    """Return the condition that so many requests for open orders have arrived."""
-    return lambda: count_requests(sandbox, GET_UNFILLED_ORDERS) >= count
-
-
-def only_once(action: Callable[[], object]) -> Callable[[object], None]:
-    """Return a progress callback that runs an action when it is first called."""
-    pending = [action]
-
-    def on_progress(_: object) -> None:
-        if pending:
-            pending.pop()()
-
-    return on_progress
 
 
 def test_every_open_order_is_cancelled(start_sandbox: StartSandbox, cancel_open: CancelOpen) -> None:
     """Every open order, on all pages, is cancelled and confirmed; a finished order is not in the report."""
     sandbox = start_sandbox(orders=230)
     filled = next(iter(sandbox.orders))
-    sandbox.fill(filled)
-    report = cancel_open(connect_to(sandbox))
+    fill_long_ago(sandbox, filled)
+    report = cancel_open(connect_to(sandbox), kinds=["normal"])
     assert still_open(sandbox) == []
     assert confirmed_by_id(report) == dict.fromkeys(set(sandbox.orders) - {filled}, Confirmed.CANCELLED)
     assert report.counts[Status.ACCEPTED] == 229
@@ -112,10 +72,14 @@ def test_every_open_order_is_cancelled(start_sandbox: StartSandbox, cancel_open:
 
 
 def test_without_open_orders(start_sandbox: StartSandbox, cancel_open: CancelOpen) -> None:
-    """If no order is open, two listings are enough, and the report is empty."""
+    """If no order is open, two listings of each kind and a page of finished orders are enough; the report is empty."""
     sandbox = start_sandbox(orders=0)
     assert len(cancel_open(connect_to(sandbox))) == 0
-    assert [arrival.path for arrival in sandbox.arrivals] == [GET_UNFILLED_ORDERS.path] * 2
+    assert Counter(arrival.path for arrival in sandbox.arrivals) == {
+        GET_UNFILLED_ORDERS.path: 4,
+        GET_CURRENT_PLAN_ORDERS.path: 2,
+        GET_HISTORY_ORDERS.path: 1,
+    }
 
 
 @pytest.mark.parametrize("symbols", [["BTCUSDT"], ("BTCUSDT", "ETHUSDT"), {"XRPUSDT"}])
@@ -132,19 +96,9 @@ def test_a_symbol_without_open_orders(start_sandbox: StartSandbox, cancel_open: 
     """If a trading pair has no open order, nothing is cancelled."""
     sandbox = start_sandbox(orders=4)
     (filled,) = sandbox.open_orders(1, symbol="DOGEUSDT")
-    sandbox.fill(filled.order_id)
+    fill_long_ago(sandbox, filled.order_id)
     assert len(cancel_open(connect_to(sandbox), symbols=["DOGEUSDT"])) == 0
     assert len(still_open(sandbox)) == 4
-
-
-def test_an_unknown_symbol(start_sandbox: StartSandbox, cancel_open: CancelOpen, find: Callable[..., set[str]]) -> None:
-    """If the exchange does not know a symbol, its refusal is raised at once, and nothing is cancelled."""
-    sandbox = start_sandbox(orders=4)
-    for function in (cancel_open, find):
-        with pytest.raises(InvalidParameterError, match="40034: The trading pair does not exist"):
-            function(connect_to(sandbox), symbols=["BTCUSDT", "NONEUSDT"])
-    assert {arrival.path for arrival in sandbox.arrivals} == {GET_UNFILLED_ORDERS.path}
-    assert len(sandbox.arrivals) == 4
 
 
 @pytest.mark.parametrize("sides", [["buy"], ("sell",), {"buy", "sell"}])
@@ -186,45 +140,16 @@ def test_a_symbol_that_is_given_twice(start_sandbox: StartSandbox, cancel_open: 
     """A pair that is given twice is listed once in each round, so one rejection counts as one."""
     sandbox = start_sandbox(orders=1)
     sandbox.inject("code=45055", skip=1)
-    report = cancel_open(connect_to(sandbox), symbols=["BTCUSDT", "BTCUSDT"])
+    report = cancel_open(connect_to(sandbox), symbols=["BTCUSDT", "BTCUSDT"], kinds=["normal"])
     assert [(outcome.status, outcome.attempts) for outcome in report] == [(Status.ACCEPTED, 2)]
 
 
 def test_a_symbol_that_is_given_in_two_spellings(start_sandbox: StartSandbox, cancel_open: CancelOpen) -> None:
     """A pair that is given in two spellings is listed once, and its orders are sent once."""
     sandbox = start_sandbox(orders=8)
-    report = cancel_open(connect_to(sandbox), symbols=["BTCUSDT", " btcusdt "])
+    report = cancel_open(connect_to(sandbox), symbols=["BTCUSDT", " btcusdt "], kinds=["normal"])
     assert {outcome.attempts for outcome in report} == {1}
     assert {sandbox.orders[order_id].symbol for order_id in reported_ids(report)} == {"BTCUSDT"}
-
-
-INVALID_FILTERS: list[tuple[dict[str, Any], str]] = [
-    ({"symbols": "BTCUSDT"}, "symbols: 'BTCUSDT' is not a list of texts"),
-    ({"sides": "buy"}, "sides: 'buy' is not a list of texts"),
-    ({"symbols": ""}, "symbols: '' is not a list of texts"),
-    ({"symbols": []}, r"symbols: \[\] is not a list of texts; give one, or leave it out for all"),
-    ({"symbols": ["BTCUSDT", " "]}, "is not a list of texts"),
-    ({"symbols": [None]}, "is not a list of texts"),
-    ({"sides": iter(())}, "leave it out for all"),
-    ({"sides": ["BUY"]}, "sides: 'BUY' is not a side; use buy or sell"),
-    ({"symbols": ["BTC/USDT"]}, r"symbols: 'BTC/USDT' is not a valid symbol; did you mean BTCUSDT\?"),
-    ({"symbols": ["ETHUSDT", "btc-usdt"]}, r"symbols: 'btc-usdt' is not a valid symbol; did you mean BTCUSDT\?"),
-    ({"symbols": ["BTC_USDT"]}, r"did you mean BTCUSDT\?"),
-    ({"symbols": ["BTC/USDT:USDT"]}, r"did you mean BTCUSDT\?"),
-    ({"symbols": ["BTC USDT"]}, r"did you mean BTCUSDT\?"),
-    ({"symbols": ["BTC\tUSDT"]}, r"did you mean BTCUSDT\?"),
-]
-
-
-@pytest.mark.parametrize(("arguments", "message"), INVALID_FILTERS)
-def test_invalid_filters(
-    start_sandbox: StartSandbox, cancel_open: CancelOpen, arguments: dict[str, Any], message: str
-) -> None:
-    """A text instead of a list, an empty list, and an invalid side are refused before anything is sent."""
-    sandbox = start_sandbox(orders=4)
-    with pytest.raises(ValueError, match=message):
-        cancel_open(connect_to(sandbox), **arguments)
-    assert sandbox.arrivals == []
 
 
 def test_invalid_deadline(start_sandbox: StartSandbox, cancel_open: CancelOpen) -> None:
@@ -241,121 +166,11 @@ def test_a_plain_generated_client(cancel_open: CancelOpen) -> None:
         cancel_open(Client(base_url="http://127.0.0.1:9"))
 
 
-@pytest.fixture
-def find(mode: str) -> Callable[..., set[str]]:
-    """Return a function that calls `find` in this thread, or `find_asyncio` in a task, and returns the ids."""
-
-    async def find_in_task(client: Client, **arguments: Any) -> set[str]:
-        async with client:
-            orders = await cancel_open_orders.find_asyncio(client=client, **arguments)
-        return {str(order.order_id) for order in orders}
-
-    def find(client: Client, **arguments: Any) -> set[str]:
-        if mode == "asyncio":
-            return asyncio.run(find_in_task(client, **arguments))
-        with client:
-            orders = cancel_open_orders.find(client=client, **arguments)
-        return {str(order.order_id) for order in orders}
-
-    return find
-
-
-@pytest.mark.parametrize(
-    "filters",
-    [
-        {},
-        {"symbols": ["BTCUSDT"]},
-        {"symbols": ["ethusdt", "BTCUSDT"]},
-        {"symbols": ["DOGEUSDT"]},
-        {"sides": ["sell"]},
-        {"symbols": ["ETHUSDT"], "sides": ["buy"]},
-    ],
-    ids=repr,
-)
-def test_find_lists_what_would_be_cancelled(
-    start_sandbox: StartSandbox,
-    cancel_open: CancelOpen,
-    find: Callable[..., set[str]],
-    filters: dict[str, list[str]],
-) -> None:
-    """`find` returns exactly the orders that are cancelled with the same filters, and sends no cancel."""
-    sandbox = start_sandbox(orders=229)
-    (filled,) = sandbox.open_orders(1, symbol="DOGEUSDT")
-    sandbox.fill(filled.order_id)
-    found = find(connect_to(sandbox), **filters)
-    assert {arrival.path for arrival in sandbox.arrivals} == {GET_UNFILLED_ORDERS.path}
-    assert len(still_open(sandbox)) == 229
-    report = cancel_open(connect_to(sandbox), **filters)
-    assert found == reported_ids(report)
-    assert len(still_open(sandbox)) == 229 - len(found)
-
-
-@pytest.mark.parametrize(("arguments", "message"), INVALID_FILTERS)
-def test_find_refuses_invalid_filters(
-    start_sandbox: StartSandbox, find: Callable[..., set[str]], arguments: dict[str, Any], message: str
-) -> None:
-    """`find` refuses the same filters as `sync`, before anything is sent."""
-    sandbox = start_sandbox(orders=4)
-    with pytest.raises(ValueError, match=message):
-        find(connect_to(sandbox), **arguments)
-    assert sandbox.arrivals == []
-
-
-def test_find_with_wrong_credentials(start_sandbox: StartSandbox, find: Callable[..., set[str]]) -> None:
-    """`find` raises what keeps the orders from being listed."""
-    sandbox = start_sandbox(orders=2)
-    wrong = Credentials(sandbox.api_key, "wrong", sandbox.passphrase)
-    with pytest.raises(AuthenticationError):
-        find(connect_to(sandbox, wrong))
-
-
-def test_orders_that_are_opened_meanwhile(start_sandbox: StartSandbox, cancel_open: CancelOpen) -> None:
-    """Orders that are opened while others are being cancelled are found in the next round."""
-    sandbox = start_sandbox(orders=10)
-    report = cancel_open(connect_to(sandbox), on_progress=only_once(lambda: sandbox.open_orders(7)))
-    assert len(sandbox.orders) == 17
-    assert confirmed_by_id(report) == dict.fromkeys(sandbox.orders, Confirmed.CANCELLED)
-
-
-def test_orders_that_fill_before_the_cancel_is_executed(start_sandbox: StartSandbox, cancel_open: CancelOpen) -> None:
-    """An order that fills, wholly or partly, after its cancel was accepted is accepted and confirmed as filled."""
-    sandbox = start_sandbox(orders=5, cancel_delay=0.3)
-    filled, partly_filled, *others = sandbox.orders
-
-    def fill() -> None:
-        sandbox.fill(filled)
-        sandbox.fill(partly_filled, partially=True)
-
-    report = cancel_open(connect_to(sandbox), on_progress=only_once(fill))
-    assert confirmed_by_id(report) == {
-        filled: Confirmed.FILLED,
-        partly_filled: Confirmed.PARTLY_FILLED,
-        **dict.fromkeys(others, Confirmed.CANCELLED),
-    }
-    assert report.counts[Status.ACCEPTED] == 5
-
-
-def test_orders_that_fill_before_the_cancel_arrives(start_sandbox: StartSandbox, cancel_open: CancelOpen) -> None:
-    """An order that fills between the listing and the arrival of its cancel is gone, and confirmed as filled."""
-    sandbox = start_sandbox(orders=2)
-    filled, other = sandbox.orders
-    sandbox.inject("delay-before=0.3", skip=1)
-
-    def is_listed() -> bool:
-        return any(arrival.status for arrival in sandbox.arrivals)
-
-    with run_when(is_listed, lambda: sandbox.fill(filled)):
-        report = cancel_open(connect_to(sandbox))
-    assert confirmed_by_id(report) == {filled: Confirmed.FILLED, other: Confirmed.CANCELLED}
-    statuses = {outcome.order.order_id: outcome.status for outcome in report}
-    assert statuses == {filled: Status.GONE, other: Status.ACCEPTED}
-
-
 def test_on_progress(start_sandbox: StartSandbox, cancel_open: CancelOpen) -> None:
     """`on_progress` receives the outcomes of each batch."""
     sandbox = start_sandbox(orders=120)
     received: list[Outcome] = []
-    cancel_open(connect_to(sandbox), on_progress=received.extend)
+    cancel_open(connect_to(sandbox), kinds=["normal"], on_progress=received.extend)
     assert {str(outcome.order.order_id) for outcome in received} == set(sandbox.orders)
     assert len(received) == 120
 
@@ -368,104 +183,10 @@ def test_on_progress_that_raises(start_sandbox: StartSandbox, cancel_open: Cance
         raise LookupError
 
     with pytest.raises(LookupError) as caught:
-        cancel_open(connect_to(sandbox), on_progress=on_progress)
+        cancel_open(connect_to(sandbox), kinds=["normal"], on_progress=on_progress)
     report = report_carried_by(caught.value)
     accepted = {outcome.order.order_id for outcome in report.only(Status.ACCEPTED)}
     assert accepted == closed_order_ids(sandbox) != set()
-
-
-def test_an_order_that_is_rejected_twice_is_left_alone(start_sandbox: StartSandbox, cancel_open: CancelOpen) -> None:
-    """After two rejections an order is not sent again, and it is reported as rejected and live."""
-    sandbox = start_sandbox(orders=2)
-    sandbox.inject("row-code=45055", times=2)
-    report = cancel_open(connect_to(sandbox))
-    assert confirmed_by_id(report) == dict.fromkeys(sandbox.orders, Confirmed.LIVE)
-    results = [(outcome.status, outcome.code, outcome.attempts) for outcome in report]
-    assert results == [(Status.REJECTED, "45055", 2)] * 2
-    assert count_cancels(sandbox) == 2
-
-
-def test_an_order_that_is_rejected_once_is_sent_again(start_sandbox: StartSandbox, cancel_open: CancelOpen) -> None:
-    """One rejection may be temporary: the order is cancelled in the next round."""
-    sandbox = start_sandbox(orders=2)
-    sandbox.inject("code=45055", skip=1)
-    report = cancel_open(connect_to(sandbox))
-    assert confirmed_by_id(report) == dict.fromkeys(sandbox.orders, Confirmed.CANCELLED)
-    results = [(outcome.status, outcome.code, outcome.attempts) for outcome in report]
-    assert results == [(Status.ACCEPTED, None, 2)] * 2
-
-
-def test_a_slow_cancel_is_not_sent_again_at_once(start_sandbox: StartSandbox, cancel_open: CancelOpen) -> None:
-    """The run waits for accepted cancels that are executed half a second later."""
-    sandbox = start_sandbox(orders=30, cancel_delay=0.5)
-    report = cancel_open(connect_to(sandbox))
-    assert confirmed_by_id(report) == dict.fromkeys(sandbox.orders, Confirmed.CANCELLED)
-    assert count_cancels(sandbox) == 1
-
-
-def test_a_cancel_that_takes_too_long_is_sent_again(
-    start_sandbox: StartSandbox, cancel_open: CancelOpen, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A cancel that is not executed in time is sent again; the order stays accepted, and all attempts are counted."""
-    monkeypatch.setattr(open_orders, "RESEND_INTERVAL", 0.1)
-    sandbox = start_sandbox(orders=3, cancel_delay=0.5)
-    report = cancel_open(connect_to(sandbox))
-    assert confirmed_by_id(report) == dict.fromkeys(sandbox.orders, Confirmed.CANCELLED)
-    assert report.counts[Status.ACCEPTED] == 3
-    assert count_cancels(sandbox) >= 2
-    assert {outcome.attempts for outcome in report} == {count_cancels(sandbox)}
-
-
-def test_an_accepted_order_stays_accepted(
-    start_sandbox: StartSandbox, cancel_open: CancelOpen, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """An accepted order is reported as accepted, even if its second cancel finds nothing."""
-    monkeypatch.setattr(open_orders, "RESEND_INTERVAL", 0)
-    sandbox = start_sandbox(orders=2, cancel_delay=0.2)
-    sandbox.inject("code=43001", skip=3)
-    report = cancel_open(connect_to(sandbox))
-    assert confirmed_by_id(report) == dict.fromkeys(sandbox.orders, Confirmed.CANCELLED)
-    assert report.counts[Status.ACCEPTED] == 2
-    cancels = [arrival for arrival in sandbox.arrivals if arrival.path == BATCH_CANCEL_ORDERS.path]
-    assert "43001" in {arrival.code for arrival in cancels}
-
-
-def test_an_unknown_outcome_is_sent_again(start_sandbox: StartSandbox, cancel_open: CancelOpen) -> None:
-    """If no response says what became of a cancel, the next listing decides: an order that is still open is resent."""
-    sandbox = start_sandbox(orders=2)
-    sandbox.inject("drop-before", skip=1)
-    report = cancel_open(connect_to(sandbox, max_retries=0))
-    assert confirmed_by_id(report) == dict.fromkeys(sandbox.orders, Confirmed.CANCELLED)
-    assert [(outcome.status, outcome.attempts) for outcome in report] == [(Status.ACCEPTED, 2)] * 2
-
-
-@pytest.mark.parametrize(
-    ("earlier", "later", "expected"),
-    [
-        (Status.UNKNOWN, Status.NOT_SENT, Status.UNKNOWN),
-        (Status.REJECTED, Status.NOT_SENT, Status.REJECTED),
-        (Status.UNKNOWN, Status.REJECTED, Status.UNKNOWN),
-        (Status.UNKNOWN, Status.GONE, Status.GONE),
-        (Status.UNKNOWN, Status.ACCEPTED, Status.ACCEPTED),
-        (Status.REJECTED, Status.ACCEPTED, Status.ACCEPTED),
-        (Status.ACCEPTED, Status.GONE, Status.ACCEPTED),
-        (Status.ACCEPTED, Status.NOT_SENT, Status.ACCEPTED),
-        (Status.NOT_SENT, Status.REJECTED, Status.REJECTED),
-        (Status.GONE, Status.REJECTED, Status.UNKNOWN),
-        (Status.GONE, Status.UNKNOWN, Status.UNKNOWN),
-    ],
-)
-def test_combined_outcomes_of_two_rounds(earlier: Status, later: Status, expected: Status) -> None:
-    """A sent order is never reported as not sent, and a cancel that may have been executed never as rejected."""
-    order = OrderRef(symbol="BTCUSDT", order_id="1")
-    outcomes = [Outcome(order, status, attempts=int(status is not Status.NOT_SENT)) for status in (earlier, later)]
-    assert combined_outcome(*outcomes).status is expected
-
-    open_order = OpenOrder(Outcome(order, Status.NOT_SENT))
-    for outcome in outcomes:
-        open_order.record(outcome, 0.0)
-    assert open_order.outcome.status is expected
-    assert open_order.outcome.attempts == outcomes[0].attempts + outcomes[1].attempts
 
 
 def test_a_deadline_between_batches(start_sandbox: StartSandbox, cancel_open: CancelOpen) -> None:
@@ -474,7 +195,7 @@ def test_a_deadline_between_batches(start_sandbox: StartSandbox, cancel_open: Ca
     client = connect_to(sandbox, requests_per_second={**HIGH_RATES, "batchCancelOrders": 1})
     started_at = time.monotonic()
     with pytest.raises(DeadlineExceeded) as caught:
-        cancel_open(client, deadline=0.4)
+        cancel_open(client, kinds=["normal"], deadline=0.4)
     assert time.monotonic() - started_at < 0.9
     report = report_carried_by(caught.value)
     assert status_counts(report) == {Status.ACCEPTED: 50, Status.NOT_SENT: 70}
@@ -489,7 +210,7 @@ def test_a_deadline_between_listings(
     """If the deadline passes while the open orders are listed, the exception has every order that was seen."""
     sandbox = start_sandbox(orders=2, cancel_delay=60)
     with pytest.raises(DeadlineExceeded) as caught:
-        cancel_open(connect_to(sandbox), deadline=deadline)
+        cancel_open(connect_to(sandbox), kinds=["normal"], deadline=deadline)
     report = report_carried_by(caught.value)
     assert len(report) == report.counts[Status.ACCEPTED] == seen
     assert count_cancels(sandbox) == seen / 2
@@ -500,7 +221,7 @@ def test_wrong_credentials(start_sandbox: StartSandbox, cancel_open: CancelOpen)
     sandbox = start_sandbox(orders=2)
     wrong = Credentials(sandbox.api_key, "wrong", sandbox.passphrase)
     with pytest.raises(AuthenticationError) as caught:
-        cancel_open(connect_to(sandbox, wrong))
+        cancel_open(connect_to(sandbox, wrong), kinds=["normal"])
     assert confirmed_by_id(report_carried_by(caught.value)) == {}
     assert len(sandbox.arrivals) == 1
 
@@ -510,7 +231,7 @@ def test_credentials_that_are_refused_for_the_cancel(start_sandbox: StartSandbox
     sandbox = start_sandbox(orders=2)
     sandbox.inject("code=40009", skip=1)
     with pytest.raises(AuthenticationError) as caught:
-        cancel_open(connect_to(sandbox))
+        cancel_open(connect_to(sandbox), kinds=["normal"])
     assert confirmed_by_id(report_carried_by(caught.value)) == dict.fromkeys(sandbox.orders)
     assert len(still_open(sandbox)) == 2
 
@@ -523,7 +244,7 @@ def test_ctrl_c_while_waiting(start_sandbox: StartSandbox) -> None:
         pytest.raises(KeyboardInterrupt) as caught,
         interrupt_when(listings(sandbox, 2)),
     ):
-        cancel_open_orders.sync(client=client)
+        cancel_open_orders.sync(client=client, kinds=["normal"])
     assert report_carried_by(caught.value).counts[Status.ACCEPTED] == 2
 
 
@@ -545,7 +266,7 @@ def test_ctrl_c_during_the_confirmation(start_sandbox: StartSandbox, monkeypatch
         # The first search looks the second order up; the second search has begun with the second lookup.
         interrupt_when(lambda: count_requests(sandbox, GET_ORDER_INFO) == 2),
     ):
-        cancel_open_orders.sync(client=client)
+        cancel_open_orders.sync(client=client, kinds=["normal"])
     assert confirmed_by_id(report_carried_by(caught.value)) == {first: Confirmed.CANCELLED, second: None}
 
 
@@ -555,7 +276,7 @@ def test_cancelled_task(start_sandbox: StartSandbox) -> None:
 
     async def cancel_the_task() -> BaseException:
         async with connect_to(sandbox) as client:
-            task = asyncio.create_task(cancel_open_orders.asyncio(client=client))
+            task = asyncio.create_task(cancel_open_orders.asyncio(client=client, kinds=["normal"]))
             await wait_until(listings(sandbox, 2))
             task.cancel()
             with pytest.raises(asyncio.CancelledError) as caught:
@@ -568,10 +289,10 @@ def test_cancelled_task(start_sandbox: StartSandbox) -> None:
 def test_a_task_that_is_cancelled_twice(start_sandbox: StartSandbox) -> None:
     """The first cancellation waits for the requests in flight; after the second they are unknown, never not sent."""
     sandbox = start_sandbox(orders=2)
-    sandbox.inject("delay=3", skip=1)
+    sandbox.inject("delay=3", operation=BATCH_CANCEL_ORDERS)
 
     async def cancel_the_task_twice() -> BaseException:
-        task = asyncio.create_task(call_in_task(cancel_open_orders, connect_to(sandbox)))
+        task = asyncio.create_task(call_in_task(cancel_open_orders, connect_to(sandbox), kinds=["normal"]))
         await wait_until(lambda: count_cancels(sandbox) == 1)
         task.cancel()
         done, _ = await asyncio.wait([task], timeout=0.02)
@@ -640,4 +361,4 @@ def test_everything_at_once(start_sandbox: StartSandbox, mode: str, orders: int)
 
 def test_public_names() -> None:
     """`dir` of the module shows its public functions only."""
-    assert dir(cancel_open_orders) == ["asyncio", "find", "find_asyncio", "sync"]
+    assert dir(cancel_open_orders) == ["ListedOrder", "asyncio", "find", "find_asyncio", "sync"]

@@ -5,21 +5,19 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import pytest
+from kill_switch import CancelOpen
 from reports import report_carried_by
-from sandboxes import StartSandbox, call, connect_to, count_requests, still_open
+from sandboxes import StartSandbox, connect_to, count_requests, still_open
 
 from bitget_spot import Confirmed, InvalidResponseError, Report, Status, cancel_open_orders
 from bitget_spot.sandbox import Order, Sandbox, handlers
-from bitget_spot_api import Client
 from bitget_spot_api.operations import BATCH_CANCEL_ORDERS, GET_CURRENT_PLAN_ORDERS, GET_UNFILLED_ORDERS, Operation
 
 pytestmark = pytest.mark.usefixtures("short_retry_pauses", "short_listing_intervals")
 
-CancelOpen: TypeAlias = Callable[..., Report]
 LIVE_ROW: Final = {"orderId": "1", "symbol": "BTCUSDT", "status": "live"}
 MALFORMED: Final[dict[str, Any]] = {
     "null": None,
@@ -38,17 +36,6 @@ MALFORMED: Final[dict[str, Any]] = {
     "a row with an object as id": [{**LIVE_ROW, "orderId": {}}],
 }
 """Values of `data` that are not a list of orders."""
-
-
-@pytest.fixture
-def cancel_open(mode: str) -> CancelOpen:
-    """Return a function that cancels the open orders from this thread, or from a task."""
-
-    def cancel_open(client: Client, **arguments: Any) -> Report:
-        report: Report = call(mode, cancel_open_orders, client, **arguments)
-        return report
-
-    return cancel_open
 
 
 def inject_listing(sandbox: Sandbox, data: Any, times: int = 1) -> None:

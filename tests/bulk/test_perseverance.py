@@ -6,12 +6,12 @@ import asyncio
 import inspect
 import logging
 import time
-from collections.abc import Callable
 from functools import partial
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 import httpx
 import pytest
+from kill_switch import CancelOpen
 from reports import pickled, report_carried_by, status_counts
 from sandboxes import StartSandbox, call, connect_to, still_open
 from virtual_time import (
@@ -59,19 +59,6 @@ from bitget_spot_api.models import OrderRef
 from bitget_spot_api.operations import BATCH_CANCEL_ORDERS
 
 pytestmark = pytest.mark.usefixtures("short_retry_pauses", "short_rate_limit_pauses")
-
-CancelOpen: TypeAlias = Callable[..., Report]
-
-
-@pytest.fixture
-def cancel_open(mode: str) -> CancelOpen:
-    """Return a function that cancels the open orders from this thread, or from a task."""
-
-    def cancel_open(client: Client, **arguments: Any) -> Report:
-        report: Report = call(mode, cancel_open_orders, client, **arguments)
-        return report
-
-    return cancel_open
 
 
 def batch_sizes(sandbox: Sandbox) -> list[int]:

@@ -9,6 +9,7 @@ import pytest
 from attrs import evolve
 
 from bitget_spot import (
+    ApiError,
     AuthenticationError,
     BitgetError,
     ClockError,
@@ -34,7 +35,7 @@ from bitget_spot._cli.advice import (
     Exit,
     Terminated,
     advice,
-    advice_for_code,
+    advice_for_error,
     describe,
     exit_status,
     exit_status_of_error,
@@ -54,9 +55,14 @@ NOT_SENT = Outcome(ORDER, Status.NOT_SENT)
 UNREACHED = Outcome(ORDER, Status.NOT_SENT, None, "ConnectError: refused", 6, error=httpx.ConnectError("refused"))
 
 
+def error_with(code: str, api_version: str = "v2") -> ApiError:
+    """Return the exception for a code."""
+    return error_class(code, api_version)(code)
+
+
 def refused(code: str, status: Status = Status.REJECTED, message: str | None = None) -> Outcome:
     """Return the outcome of an order that the exchange refused with this code."""
-    return Outcome(ORDER, status, code, message, 1, error=error_class(code)(code, message or ""))
+    return Outcome(ORDER, status, code, message, 1, error=error_with(code))
 
 
 def confirmed(outcome: Outcome, what: Confirmed) -> Outcome:
@@ -171,19 +177,43 @@ def test_every_confirmation_has_advice() -> None:
     assert set(Confirmed) < set(ADVICE_BY_CONFIRMATION)
 
 
-@pytest.mark.parametrize("code", ["40037", "40012", "40009", "40008", "40085", "40099", "40018", "40014"])
+@pytest.mark.parametrize("code", ["40037", "40012", "40009", "40008", "40084", "40085", "40099", "40018", "40014"])
 def test_fatal_codes_have_advice_of_their_own(code: str) -> None:
     """The advice for a code that ends a run is not that of another code."""
-    others = {advice_for_code(other) for other in ("40001", "40013", "40081") if other != code}
-    assert advice_for_code(code)
-    assert advice_for_code(code) not in others
+    others = {advice_for_error(error_with(other)) for other in ("40001", "40013", "40081")}
+    assert advice_for_error(error_with(code))
+    assert advice_for_error(error_with(code)) not in others
 
 
-@pytest.mark.parametrize("name", sorted(ERROR_CODES))
-def test_every_class_of_codes_has_advice(name: str) -> None:
-    """Every code that the document classifies has advice, except for those of orders that are gone."""
-    for code in ERROR_CODES[name]:
-        assert bool(advice_for_code(code)) is (name != "gone")
+@pytest.mark.parametrize("code", ["40084", "40085", "25245"])
+def test_codes_of_the_account_type_have_advice(code: str) -> None:
+    """The advice names the type of the account, and the options that do not match it."""
+    text = advice_for_error(error_with(code, "v3")) or ""
+    assert text.startswith("This is a unified account" if code == "40085" else "This is a classic account")
+    assert "--account-type" in text
+    assert ("--category" in text) is (code != "40085")
+
+
+WITHOUT_ADVICE = {"gone", "gone-or-other-kind", "in-progress"}
+"""Classes of codes that say what became of an order, and not that something is wrong."""
+CODES = [
+    (family, name, code) for family, classes in ERROR_CODES.items() for name, codes in classes.items() for code in codes
+]
+
+
+@pytest.mark.parametrize("family", sorted(ERROR_CODES))
+def test_every_class_of_codes_has_advice(family: str) -> None:
+    """Every code that the document classifies has advice, except for those of orders that are gone or about to be."""
+    version = "v2" if family == "gateway" else family
+    for owner, name, code in CODES:
+        if owner == family:
+            assert bool(advice_for_error(error_with(code, version))) is (name not in WITHOUT_ADVICE)
+
+
+@pytest.mark.parametrize("error", [None, httpx.ConnectError("refused"), BitgetError("40034")], ids=repr)
+def test_only_errors_of_the_exchange_have_advice_by_code(error: Exception | None) -> None:
+    """What is not a response of the exchange has no code, and so no advice."""
+    assert advice_for_error(error) is None
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,9 @@ from bitget_spot import Outcome, Report, Status, cancel_open_orders, cancel_orde
 from bitget_spot import __main__ as entry
 from bitget_spot._bulk.report import attach_report
 from bitget_spot._cli import app
-from bitget_spot._cli.advice import Terminated, advice_for_code
+from bitget_spot._cli.advice import Terminated, advice_for_error
 from bitget_spot._cli.output import Output
+from bitget_spot.errors import error_class
 from bitget_spot.rate_limit import RedisStore, SQLiteStore
 from bitget_spot.sandbox import Sandbox
 from bitget_spot.sandbox import __main__ as sandbox_command
@@ -332,7 +333,7 @@ def test_cancel_open_that_is_refused(cli: Cli, sandbox: Sandbox, code: str, stat
     assert len(sandbox.arrivals) == 1
     message, remedy = result.err.splitlines()
     assert message.startswith(f"bitget-spot: the exchange returned an error: {code}: ")
-    assert remedy == f"bitget-spot: {advice_for_code(code)}"
+    assert remedy == f"bitget-spot: {advice_for_error(error_class(code, 'v2')(code))}"
 
 
 def test_demo_account(cli: Cli, start_sandbox: StartSandbox) -> None:

@@ -120,7 +120,7 @@ def test_every_code_belongs_to_a_check() -> None:
     assert set(check.CHECK_BY_CODE.values()) <= set(check.CHECKS)
     for code in check.CHECK_BY_CODE:
         assert issubclass(
-            errors.error_class(code),
+            errors.error_class(code, "v2"),
             errors.AuthenticationError | errors.PermissionDeniedError | errors.WrongEnvironmentError,
         )
 

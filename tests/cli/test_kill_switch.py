@@ -11,7 +11,7 @@ import pytest
 from command_line import Cli, CommandResult, StartSandbox
 
 from bitget_spot import Report, cancel_open_orders
-from bitget_spot._bulk import open_orders
+from bitget_spot._bulk import open_order, open_orders
 from bitget_spot._cli.advice import CHECK_NETWORK
 from bitget_spot.sandbox import Sandbox
 
@@ -37,7 +37,7 @@ MALFORMED_LISTINGS: Final = (
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorten the pauses between two listings, and before a cancel is sent again."""
     monkeypatch.setattr(open_orders, "LISTING_INTERVAL", 0.02)
-    monkeypatch.setattr(open_orders, "RETRY_INTERVAL", 0.05)
+    monkeypatch.setattr(open_order, "RETRY_INTERVAL", 0.05)
 
 
 def count_open(sandbox: Sandbox) -> int:
@@ -163,7 +163,7 @@ def test_orders_that_cannot_be_cancelled(cli: Cli, start_sandbox: StartSandbox) 
 def test_text_about_orders_that_cannot_be_cancelled(cli: Cli, sandbox: Sandbox) -> None:
     """The orders are listed with the exchange's code and message, and the last line counts them."""
     sandbox.inject("row-code=45055", times=ALWAYS)
-    result = cli("cancel-open", "--yes", "--symbol", "ETHUSDT")
+    result = cli("cancel-open", "--yes", "--symbol", "ETHUSDT", "--list-first")
     assert result.status == 1
     assert "rejected, 45055, live: 30\n" in result.out
     assert "It is still open." in result.out
@@ -211,7 +211,7 @@ def test_keys_of_one_account_share_a_budget(  # noqa: PLR0917 - the columns of a
         options = []
     assert cli("cancel", "--order-id", next(iter(sandbox.orders)), *options).status == 0
     monkeypatch.setenv("BITGET_API_KEY", "another-key")
-    assert cli("cancel-open", "--yes", *options).status == 0
+    assert cli("cancel-open", "--yes", "--list-first", *options).status == 0
     assert count_open(sandbox) == 1
     assert len(budgets_of(store)) == (2 if account_id is None else 1)
     for name in ("desk-1", "another-key", sandbox.api_key):

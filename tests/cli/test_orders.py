@@ -12,7 +12,7 @@ import pytest
 
 from bitget_spot import Outcome, Status
 from bitget_spot._cli.orders import BadInputError, CollectedOrders, collect, plan
-from bitget_spot_api.models import OrderRef
+from bitget_spot_api.models import BatchCancelOrdersRequest, OrderRef
 from bitget_spot_api.types import UNSET, Unset
 
 LONG_ID = "1300000000000000001"
@@ -219,7 +219,7 @@ def test_contradictions_are_reported_by_their_places() -> None:
     """The problems that the planner finds have the places of the file."""
     Path("orders.csv").write_text("symbol,orderId\nBTCUSDT,1\n\nETHUSDT,1\n", "utf-8")
     with pytest.raises(BadInputError) as caught:
-        plan(collect((), (), "orders.csv", ()), None)
+        plan(collect((), (), "orders.csv", ()), None, None, "SPOT")
     assert caught.value.args == (
         "orders.csv:4.symbol: is ETHUSDT, and BTCUSDT for the same orderId at orders.csv:2; only one can be right",
     )
@@ -228,8 +228,9 @@ def test_contradictions_are_reported_by_their_places() -> None:
 def test_plan_returns_the_requests() -> None:
     """The requests have the orders in the order of the input, at most as many as the batch size."""
     orders = [OrderRef(order_id=str(number)) for number in range(3)]
-    requests = plan(CollectedOrders(orders, ["--order-id"] * 3), 2)
-    assert [[order.order_id for order in request.order_list] for request in requests] == [["0", "1"], ["2"]]
+    requests = plan(CollectedOrders(orders, ["--order-id"] * 3), 2, None, "SPOT")
+    bodies = [request.to_dict() for request in requests if isinstance(request, BatchCancelOrdersRequest)]
+    assert [[order["orderId"] for order in body["orderList"]] for body in bodies] == [["0", "1"], ["2"]]
 
 
 def test_absent_fields_are_unset() -> None:

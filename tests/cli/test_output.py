@@ -11,18 +11,35 @@ from typing import Literal
 
 import pytest
 
-from bitget_spot import Confirmed, Outcome, Report, Status
+from bitget_spot import (
+    ApiError,
+    Confirmed,
+    InvalidParameterError,
+    OrderNotFoundError,
+    Outcome,
+    Report,
+    Status,
+)
+from bitget_spot._bulk.accounts import ListedOrder
 from bitget_spot._cli.advice import Exit
 from bitget_spot._cli.check import CheckResult
 from bitget_spot._cli.output import Output, count, sanitize, write
-from bitget_spot_api.models import Order, OrderRef
+from bitget_spot_api.models import OrderRef
 
 LONG_OID = "a" * 64
+
+
+def refused(order: OrderRef, status: Status, error: ApiError) -> Outcome:
+    """Return the outcome of an order that the exchange refused with this error."""
+    return Outcome(order, status, error.code, error.message, 1, error=error)
+
+
+NO_SYMBOL = InvalidParameterError("40034", "no\x1b[31m such")
 OUTCOMES = (
     Outcome(OrderRef("BTCUSDT", "1300000000000000001"), Status.ACCEPTED, attempts=1),
-    Outcome(OrderRef("BTCUSDT", "1300000000000000002", "grid-2"), Status.REJECTED, "40034", "no\x1b[31m such", 1),
-    Outcome(OrderRef("ETHUSDT", client_oid=LONG_OID), Status.REJECTED, "40034", "no\x1b[31m such", 1),
-    Outcome(OrderRef(client_oid="a:key:[red]"), Status.GONE, "43001", "[bold]订单不存在[/]", 1),
+    refused(OrderRef("BTCUSDT", "1300000000000000002", "grid-2"), Status.REJECTED, NO_SYMBOL),
+    refused(OrderRef("ETHUSDT", client_oid=LONG_OID), Status.REJECTED, NO_SYMBOL),
+    refused(OrderRef(client_oid="a:key:[red]"), Status.GONE, OrderNotFoundError("43001", "[bold]订单不存在[/]")),
 )
 
 
@@ -110,9 +127,9 @@ def test_accepted_orders_that_are_not_cancelled_are_listed(
     assert ("  77\n" in text) is is_listed
     assert f"accepted, {confirmed or 'unconfirmed'}" in text
     conclusion = (
-        "1 of 1 order is still open, filled or unknown.\n"
+        "The order is still open, filled or unknown.\n"
         if is_listed
-        else "The order is cancelled; none was filled.\n"
+        else "The order is cancelled; it was not filled.\n"
     )
     assert text.endswith(conclusion)
 
@@ -195,7 +212,7 @@ def test_report_as_json(capsys: pytest.CaptureFixture[str]) -> None:
 def test_unmatched_rows_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
     """Rows of the responses that belong to none of the orders are mentioned."""
     Output().report(Report(OUTCOMES[:1], ({"orderId": "5"}, {"orderId": "6"})))
-    assert "2 rows of the responses without an order of this run." in capsys.readouterr().out
+    assert "2 rows of the responses match no order of this run." in capsys.readouterr().out
 
 
 def test_empty_report(capsys: pytest.CaptureFixture[str]) -> None:
@@ -290,17 +307,18 @@ def test_checks(capsys: pytest.CaptureFixture[str]) -> None:
 def test_question(capsys: pytest.CaptureFixture[str]) -> None:
     """It lists the orders, counts them by pair, and names the account; nothing is written to stdout."""
     orders = [
-        Order.from_dict({"symbol": symbol, "side": "buy", "price": "1", "size": "2", "orderId": order_id})
-        for symbol, order_id in (("BTCUSDT", "1"), ("ETHUSDT", "2"), ("BTCUSDT", "3"))
+        ListedOrder("1", None, "BTCUSDT", "buy", "1", "2"),
+        ListedOrder("2", None, "ETHUSDT", "buy", "1", "2", "tpsl"),
+        ListedOrder("3", None, "BTCUSDT", None, None, None, "plan"),
     ]
     Output().question(orders, "the live account")
     captured = capsys.readouterr()
     assert captured.out == ""
     lines = captured.err.splitlines()
     assert [line.split() for line in lines if "USDT  " in line] == [
-        ["BTCUSDT", "buy", "1", "2", "1"],
-        ["ETHUSDT", "buy", "1", "2", "2"],
-        ["BTCUSDT", "buy", "1", "2", "3"],
+        ["normal", "BTCUSDT", "buy", "1", "2", "1"],
+        ["tpsl", "ETHUSDT", "buy", "1", "2", "2"],
+        ["plan", "BTCUSDT", "3"],
     ]
     assert "3 open orders of the live account: 2 BTCUSDT, 1 ETHUSDT." in lines
     assert captured.err.endswith("[y/N] ")

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sending import Send, both_modes
 
+from bitget_spot._middleware.account_type import AccountTypeMemory
 from bitget_spot._middleware.base import Transport
 from bitget_spot._middleware.clock import MAX_TIMESTAMP, MIN_TIMESTAMP, ServerClock, corrected_offset
 from bitget_spot._middleware.responses import ResponseMiddleware
@@ -52,7 +53,7 @@ def chain_over(exchange: FakeExchange, local_time: Callable[[], float] = lambda:
     signing = SigningMiddleware(
         exchange, credentials=Credentials("k", "s", "p"), origin=httpx.URL(ORIGIN), headers={}, clock=clock
     )
-    return ResponseMiddleware(signing, clock=clock)
+    return ResponseMiddleware(signing, clock=clock, account=AccountTypeMemory())
 
 
 def make_request() -> httpx.Request:

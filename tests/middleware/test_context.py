@@ -37,7 +37,9 @@ from bitget_spot._middleware.context import (
     attach_context,
     context_of,
     may_have_been_executed,
+    operation_of,
 )
+from bitget_spot_api.operations import BATCH_CANCEL_ORDERS, Operation
 
 # The deadline and the stop of a run
 
@@ -333,3 +335,28 @@ def test_extensions_of_the_caller_are_not_changed() -> None:
     attach_context(request)
     assert extensions == {"timeout": {"read": 1.0}}
     assert request.extensions["timeout"] == {"read": 1.0}
+
+
+# The operation
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "operation"),
+    [
+        ("POST", BATCH_CANCEL_ORDERS.path, BATCH_CANCEL_ORDERS),
+        ("POST", f"{BATCH_CANCEL_ORDERS.path}/", BATCH_CANCEL_ORDERS),
+        ("POST", f"/{BATCH_CANCEL_ORDERS.path}", BATCH_CANCEL_ORDERS),
+        ("POST", BATCH_CANCEL_ORDERS.path.replace("/", "//"), BATCH_CANCEL_ORDERS),
+        ("POST", f"{BATCH_CANCEL_ORDERS.path}?a=b#c", BATCH_CANCEL_ORDERS),
+        ("POST", BATCH_CANCEL_ORDERS.path.replace("batch", "b%61tch"), BATCH_CANCEL_ORDERS),
+        ("post", BATCH_CANCEL_ORDERS.path, BATCH_CANCEL_ORDERS),
+        ("GET", BATCH_CANCEL_ORDERS.path, None),
+        ("POST", f"{BATCH_CANCEL_ORDERS.path}s", None),
+        ("POST", BATCH_CANCEL_ORDERS.path.upper(), None),
+        ("POST", "/", None),
+    ],
+)
+def test_operation_is_found_by_method_and_path(method: str, path: str, operation: Operation | None) -> None:
+    """A request calls the operation of its method and path; superfluous slashes do not count."""
+    request = httpx.Request(method, f"https://api.bitget.com{path}")
+    assert operation_of(request) is operation

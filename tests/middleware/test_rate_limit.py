@@ -11,6 +11,7 @@ from sending import Send, both_modes
 
 from bitget_spot import OriginError
 from bitget_spot._concurrency import Effect, Waiter
+from bitget_spot._middleware.account_type import AccountTypeMemory
 from bitget_spot._middleware.base import Transport
 from bitget_spot._middleware.clock import ServerClock
 from bitget_spot._middleware.context import (
@@ -138,7 +139,7 @@ class RateLimitHarness:
         self.store = store(self.clock)
         self.transport = FakeTransport(self.clock, respond)
         self.middleware = RateLimitMiddleware(
-            ResponseMiddleware(self.transport, clock=ServerClock()),
+            ResponseMiddleware(self.transport, clock=ServerClock(), account=AccountTypeMemory()),
             store=self.store,
             budget=lambda operation: operation.operation_id,
             limits={BUDGET: LIMIT},
@@ -284,7 +285,9 @@ def test_expired_permit_is_not_used(send: Send, suspended_for: list[float], sent
     """A request does not leave with a permit that is too old: it is given back, and another one is acquired."""
     harness = RateLimitHarness(succeed)
     suspended = SuspendedTransport(harness.clock, suspended_for.copy())
-    harness.middleware.next_transport = ResponseMiddleware(suspended, clock=ServerClock())
+    harness.middleware.next_transport = ResponseMiddleware(
+        suspended, clock=ServerClock(), account=AccountTypeMemory()
+    )
     assert send(harness.middleware, batch_cancel()).is_success
     assert suspended.sent_at == pytest.approx([sent_at])
     results = [release.result for release in harness.store.releases]
@@ -462,15 +465,15 @@ def test_release_follows_from_the_attempt_and_its_error(
     attempt: Attempt, error: BaseException | None, release: PermitRelease
 ) -> None:
     """What has not left is `NOT_SENT`, what has a response is `COUNTED`, and everything else is `UNCERTAIN`."""
-    assert permit_release(attempt, error, 100.0) == release
+    assert permit_release(attempt, error) == release
 
 
 def test_headers_decide_what_has_left() -> None:
     """If the transport reports the timing, a request has left if its headers have, whatever ended it."""
     attempt = Attempt(reached_transport=True, reports_timing=True)
-    assert permit_release(attempt, KeyboardInterrupt(), 100.0).result is RequestResult.NOT_SENT
+    assert permit_release(attempt, KeyboardInterrupt()).result is RequestResult.NOT_SENT
     attempt.headers_sent_at = 1.0
-    assert permit_release(attempt, httpx.ReadError("reset"), 100.0).result is RequestResult.UNCERTAIN
+    assert permit_release(attempt, httpx.ReadError("reset")).result is RequestResult.UNCERTAIN
 
 
 @pytest.mark.parametrize(

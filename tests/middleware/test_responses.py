@@ -16,6 +16,7 @@ from sending import Send, both_modes
 
 from bitget_spot import connect
 from bitget_spot._middleware import responses
+from bitget_spot._middleware.account_type import AccountTypeMemory
 from bitget_spot._middleware.base import Transport
 from bitget_spot._middleware.clock import ServerClock
 from bitget_spot._middleware.context import attach_context, context_of
@@ -173,7 +174,7 @@ def interpret(response: httpx.Response) -> BitgetError | None:
     parsed = parse_envelope(response)
     if isinstance(parsed, InvalidResponseError):
         return parsed
-    return parse_error(parsed, response.status_code)
+    return parse_error(parsed, response.status_code, "v2")
 
 
 @pytest.mark.parametrize(
@@ -285,7 +286,7 @@ def make_request() -> httpx.Request:
 
 def middleware_over(transport: Transport, clock: ServerClock | None = None) -> ResponseMiddleware:
     """Return the middleware over a transport."""
-    return ResponseMiddleware(transport, clock=clock or ServerClock())
+    return ResponseMiddleware(transport, clock=clock or ServerClock(), account=AccountTypeMemory())
 
 
 @both_modes
@@ -420,7 +421,11 @@ def lists_with(*error_codes: object) -> dict[str, Any]:
         ({"failureList": None}, False),
         ({}, False),
         (None, False),
-        ([{"errorCode": "429"}], False),
+        ([{"errorCode": "429"}], True),
+        ([{"orderId": "1", "code": "429"}], True),
+        ([{"orderId": "1", "code": "43001"}], False),
+        ({"list": [{"orderId": "1", "code": "429"}]}, True),
+        ({"list": None}, False),
     ],
     ids=str,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 import threading
 import time
@@ -10,7 +11,6 @@ from collections.abc import Iterable
 
 import httpx
 import pytest
-from attrs import evolve
 from sending import Send, both_modes, in_thread
 
 from bitget_spot import (
@@ -50,7 +50,13 @@ from bitget_spot._middleware.retry import (
     is_temporary,
 )
 from bitget_spot.errors import error_class
-from bitget_spot_api.operations import BATCH_CANCEL_ORDERS, ERROR_CODES
+from bitget_spot_api.operations import (
+    BATCH_CANCEL_ORDERS,
+    CANCEL_SYMBOL_ORDERS,
+    CANCEL_UNIFIED_SYMBOL_ORDERS,
+    ERROR_CODES,
+    Operation,
+)
 
 PLACE_ORDER_PATH = "/api/v2/spot/trade/place-order"
 """An operation that the document does not have."""
@@ -180,11 +186,28 @@ def test_final_errors_are_not_retried(error: Exception) -> None:
     assert not RetryBudget(MAX_RETRIES).allows(error, repeat_safe=True)
 
 
-@pytest.mark.parametrize("name", ["credentials", "permission", "environment", "parameter"])
-def test_codes_of_mistakes_are_not_retried(name: str) -> None:
-    """No code of these groups allows a retry."""
-    for code in ERROR_CODES[name]:
-        assert not RetryBudget(MAX_RETRIES).allows(error_class(code)(code), repeat_safe=True)
+FINAL_GROUPS = {
+    "credentials",
+    "permission",
+    "environment",
+    "classic-account",
+    "unified-account",
+    "parameter",
+    "gone",
+    "gone-or-other-kind",
+    "in-progress",
+    "order-state",
+    "market-state",
+}
+
+
+@pytest.mark.parametrize("family", sorted(ERROR_CODES))
+def test_codes_of_final_groups_are_not_retried(family: str) -> None:
+    """No code of these groups allows a retry, in any version of the API."""
+    versions = set(ERROR_CODES) - {"gateway"} if family == "gateway" else {family}
+    for group in FINAL_GROUPS & set(ERROR_CODES[family]):
+        for code, version in itertools.product(ERROR_CODES[family][group], versions):
+            assert not RetryBudget(MAX_RETRIES).allows(error_class(code, version)(code), repeat_safe=True)
 
 
 def test_origin_errors_are_not_retried() -> None:
@@ -319,12 +342,13 @@ def test_unknown_operations_are_sent_once(send: Send) -> None:
     assert harness.attempts == 2
 
 
-def test_document_decides_what_is_repeat_safe(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only the document's `repeat_safe` decides whether an operation may be retried."""
-    monkeypatch.setattr(retry, "operation_of", lambda _: evolve(BATCH_CANCEL_ORDERS, repeat_safe=False))
+@pytest.mark.parametrize("operation", [CANCEL_SYMBOL_ORDERS, CANCEL_UNIFIED_SYMBOL_ORDERS])
+def test_document_decides_what_is_repeat_safe(operation: Operation) -> None:
+    """An operation that the document does not call safe to repeat is sent once."""
+    assert not operation.repeat_safe
     harness = RetryHarness(httpx.ReadError("reset"))
     with pytest.raises(httpx.ReadError):
-        harness.send()
+        harness.send(path=operation.path)
     assert harness.attempts == 1
 
 

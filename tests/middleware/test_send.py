@@ -256,18 +256,6 @@ def test_decoding_error_of_a_transport_of_the_caller(send: Send) -> None:
 # What an attempt records
 
 
-def test_headers_and_new_connections_are_recorded() -> None:
-    """An attempt records when its headers left and whether a connection was opened; other events change nothing."""
-    transport = SendTransport(clock=lambda: 7.0)
-    attempt = Attempt()
-    transport._record(attempt, "http11.receive_response_headers.started")
-    assert attempt == Attempt()
-    transport._record(attempt, "connection.connect_tcp.started")
-    assert attempt == Attempt(opened_connection=True)
-    transport._record(attempt, "http2.send_request_headers.started")
-    assert attempt == Attempt(opened_connection=True, headers_sent_at=7.0)
-
-
 @both_modes
 @pytest.mark.parametrize(
     ("custom", "reports_timing"), [(None, True), (httpx.MockTransport(lambda _: httpx.Response(200)), False)]

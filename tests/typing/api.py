@@ -9,7 +9,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, assert_type
+from typing import Any, Literal, assert_type
 
 import httpx
 
@@ -40,8 +40,6 @@ from bitget_spot_api.api.trade import batch_cancel_orders
 from bitget_spot_api.models import (
     BatchCancelOrdersRequest,
     BatchCancelOrdersResponse,
-    ErrorResponse,
-    Order,
 )
 from bitget_spot_api.operations import BATCH_CANCEL_ORDERS, RateLimit
 
@@ -53,6 +51,8 @@ client = connect(credentials)
 assert_type(client, SpotClient)
 generated_client: Client = client
 assert_type(client.max_retries, int)
+assert_type(client.account_type, Literal["classic", "unified"] | None)
+assert_type(client.close(), None)
 assert_type(client.rate_limit(BATCH_CANCEL_ORDERS), RateLimit)
 connect(
     credentials,
@@ -76,7 +76,7 @@ body = BatchCancelOrdersRequest(
     batch_mode="multiple",
     order_list=[OrderRef(symbol="BTCUSDT", order_id="1"), OrderRef(symbol="ETHUSDT", client_oid="a")],
 )
-assert_type(batch_cancel_orders.sync(client=client, body=body), BatchCancelOrdersResponse | ErrorResponse | None)
+assert_type(batch_cancel_orders.sync(client=client, body=body), BatchCancelOrdersResponse)
 
 orders = [OrderRef(order_id="1"), OrderRef(client_oid="a", symbol="BTCUSDT")]
 assert_type(cancel_orders.plan(orders=iter(orders), symbol="BTCUSDT", batch_size=20), list[BatchCancelOrdersRequest])
@@ -108,9 +108,13 @@ assert_type(report.remaining_calls, int | None)
 assert_type(report.confirm, bool)
 report.raise_for_failures()
 report.raise_for_failures(confirmed=True)
-assert_type(cancel_open_orders.sync(client=client, symbols=["BTCUSDT"], sides=["buy"], deadline=60), Report)
+assert_type(
+    cancel_open_orders.sync(client=client, symbols=["BTCUSDT"], sides=["buy"], kinds=["normal"], deadline=60), Report
+)
 assert_type(cancel_open_orders.sync(client=client, deadline=None), Report)
-assert_type(cancel_open_orders.find(client=client, symbols=["BTCUSDT"], sides=["buy"]), list[Order])
+assert_type(
+    cancel_open_orders.find(client=client, symbols=["BTCUSDT"], sides=["buy"]), list[cancel_open_orders.ListedOrder]
+)
 warm_up.sync(client=client)
 assert_type(server_time.sync(client=client), server_time.ClockReading)
 
@@ -121,7 +125,7 @@ async def bulk_functions_in_a_task() -> None:
     assert_type(await server_time.asyncio(client=client), server_time.ClockReading)
     assert_type(await cancel_orders.asyncio(client=client, orders=orders, on_progress=on_progress), Report)
     assert_type(await cancel_open_orders.asyncio(client=client, on_progress=on_progress), Report)
-    assert_type(await cancel_open_orders.find_asyncio(client=client), list[Order])
+    assert_type(await cancel_open_orders.find_asyncio(client=client), list[cancel_open_orders.ListedOrder])
 
 
 async def generated_function_in_a_task() -> None:
@@ -130,7 +134,7 @@ async def generated_function_in_a_task() -> None:
         assert_type(entered, SpotClient)
         assert_type(
             await batch_cancel_orders.asyncio(client=entered, body=body),
-            BatchCancelOrdersResponse | ErrorResponse | None,
+            BatchCancelOrdersResponse,
         )
 
 

@@ -26,7 +26,7 @@ class OrdersResponse:
     """ A message in the language of the request's `locale`; compare the code, not the message. """
     request_time: int | None | str | Unset = UNSET
     """ The exchange's clock, in milliseconds since the epoch. """
-    data: list[Order] | None | Unset = UNSET
+    data: list[Order] | None = None
     """ The orders, newest first. """
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
@@ -47,10 +47,8 @@ class OrdersResponse:
         else:
             request_time = self.request_time
 
-        data: list[dict[str, Any]] | None | Unset
-        if isinstance(self.data, Unset):
-            data = UNSET
-        elif isinstance(self.data, list):
+        data: list[dict[str, Any]] | None
+        if isinstance(self.data, list):
             data = []
             for data_type_0_item_data in self.data:
                 data_type_0_item = data_type_0_item_data.to_dict()
@@ -68,8 +66,7 @@ class OrdersResponse:
             field_dict["msg"] = msg
         if request_time is not UNSET:
             field_dict["requestTime"] = request_time
-        if data is not UNSET:
-            field_dict["data"] = data
+        field_dict["data"] = data
 
         return field_dict
 
@@ -98,10 +95,8 @@ class OrdersResponse:
 
         request_time = _parse_request_time(d.pop("requestTime", UNSET))
 
-        def _parse_data(data: object) -> list[Order] | None | Unset:
+        def _parse_data(data: object) -> list[Order] | None:
             if data is None:
-                return data
-            if isinstance(data, Unset):
                 return data
             try:
                 if not isinstance(data, list):
@@ -116,9 +111,9 @@ class OrdersResponse:
                 return data_type_0
             except (TypeError, ValueError, AttributeError, KeyError):
                 pass
-            return cast(list[Order] | None | Unset, data)
+            return cast(list[Order] | None, data)
 
-        data = _parse_data(d.pop("data", UNSET))
+        data = _parse_data(d.pop("data", None))
 
         orders_response = cls(
             code=code,

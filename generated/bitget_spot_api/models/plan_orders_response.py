@@ -26,7 +26,7 @@ class PlanOrdersResponse:
     """ A message in the language of the request's `locale`; compare the code, not the message. """
     request_time: int | None | str | Unset = UNSET
     """ The exchange's clock, in milliseconds since the epoch. """
-    data: None | PlanOrderPage | Unset = UNSET
+    data: None | PlanOrderPage = None
     """ A page of trigger orders. """
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
@@ -49,10 +49,8 @@ class PlanOrdersResponse:
         else:
             request_time = self.request_time
 
-        data: dict[str, Any] | None | Unset
-        if isinstance(self.data, Unset):
-            data = UNSET
-        elif isinstance(self.data, PlanOrderPage):
+        data: dict[str, Any] | None
+        if isinstance(self.data, PlanOrderPage):
             data = self.data.to_dict()
         else:
             data = self.data
@@ -66,8 +64,7 @@ class PlanOrdersResponse:
             field_dict["msg"] = msg
         if request_time is not UNSET:
             field_dict["requestTime"] = request_time
-        if data is not UNSET:
-            field_dict["data"] = data
+        field_dict["data"] = data
 
         return field_dict
 
@@ -96,10 +93,8 @@ class PlanOrdersResponse:
 
         request_time = _parse_request_time(d.pop("requestTime", UNSET))
 
-        def _parse_data(data: object) -> None | PlanOrderPage | Unset:
+        def _parse_data(data: object) -> None | PlanOrderPage:
             if data is None:
-                return data
-            if isinstance(data, Unset):
                 return data
             try:
                 if not isinstance(data, dict):
@@ -109,9 +104,9 @@ class PlanOrdersResponse:
                 return data_type_0
             except (TypeError, ValueError, AttributeError, KeyError):
                 pass
-            return cast(None | PlanOrderPage | Unset, data)
+            return cast(None | PlanOrderPage, data)
 
-        data = _parse_data(d.pop("data", UNSET))
+        data = _parse_data(d.pop("data", None))
 
         plan_orders_response = cls(
             code=code,

@@ -8,7 +8,7 @@ from ... import errors
 from ...client import AuthenticatedClient, Client
 from ...models.error_response import ErrorResponse
 from ...models.server_time_response import ServerTimeResponse
-from ...types import Response
+from ...types import Response, success_of
 
 
 def _get_kwargs() -> dict[str, Any]:
@@ -85,23 +85,26 @@ def sync_detailed(
 def sync(
     *,
     client: AuthenticatedClient | Client,
-) -> ErrorResponse | ServerTimeResponse | None:
+) -> ServerTimeResponse:
     """Read the exchange's clock.
 
      Returns the exchange's clock. It needs no key and changes nothing, so it can also be used to open a
     connection ahead of time.
 
     Raises:
-        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        errors.UnexpectedStatus: If the response is not a success.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        ErrorResponse | ServerTimeResponse
+        ServerTimeResponse
     """
 
-    return sync_detailed(
-        client=client,
-    ).parsed
+    return success_of(
+        sync_detailed(
+            client=client,
+        ),
+        ServerTimeResponse,
+    )
 
 
 async def asyncio_detailed(
@@ -131,22 +134,23 @@ async def asyncio_detailed(
 async def asyncio(
     *,
     client: AuthenticatedClient | Client,
-) -> ErrorResponse | ServerTimeResponse | None:
+) -> ServerTimeResponse:
     """Read the exchange's clock.
 
      Returns the exchange's clock. It needs no key and changes nothing, so it can also be used to open a
     connection ahead of time.
 
     Raises:
-        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        errors.UnexpectedStatus: If the response is not a success.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        ErrorResponse | ServerTimeResponse
+        ServerTimeResponse
     """
 
-    return (
+    return success_of(
         await asyncio_detailed(
             client=client,
-        )
-    ).parsed
+        ),
+        ServerTimeResponse,
+    )

@@ -9,7 +9,7 @@ from ...client import AuthenticatedClient, Client
 from ...models.batch_cancel_orders_request import BatchCancelOrdersRequest
 from ...models.batch_cancel_orders_response import BatchCancelOrdersResponse
 from ...models.error_response import ErrorResponse
-from ...types import Response
+from ...types import Response, success_of
 
 
 def _get_kwargs(
@@ -115,7 +115,7 @@ def sync(
     *,
     client: AuthenticatedClient | Client,
     body: BatchCancelOrdersRequest,
-) -> BatchCancelOrdersResponse | ErrorResponse | None:
+) -> BatchCancelOrdersResponse:
     """Cancel up to 50 spot orders in one request.
 
      Asks the exchange to cancel up to 50 orders, of one trading pair (`batchMode: single`, the default)
@@ -138,17 +138,20 @@ def sync(
             kind of identifier.
 
     Raises:
-        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        errors.UnexpectedStatus: If the response is not a success.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        BatchCancelOrdersResponse | ErrorResponse
+        BatchCancelOrdersResponse
     """
 
-    return sync_detailed(
-        client=client,
-        body=body,
-    ).parsed
+    return success_of(
+        sync_detailed(
+            client=client,
+            body=body,
+        ),
+        BatchCancelOrdersResponse,
+    )
 
 
 async def asyncio_detailed(
@@ -198,7 +201,7 @@ async def asyncio(
     *,
     client: AuthenticatedClient | Client,
     body: BatchCancelOrdersRequest,
-) -> BatchCancelOrdersResponse | ErrorResponse | None:
+) -> BatchCancelOrdersResponse:
     """Cancel up to 50 spot orders in one request.
 
      Asks the exchange to cancel up to 50 orders, of one trading pair (`batchMode: single`, the default)
@@ -221,16 +224,17 @@ async def asyncio(
             kind of identifier.
 
     Raises:
-        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        errors.UnexpectedStatus: If the response is not a success.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        BatchCancelOrdersResponse | ErrorResponse
+        BatchCancelOrdersResponse
     """
 
-    return (
+    return success_of(
         await asyncio_detailed(
             client=client,
             body=body,
-        )
-    ).parsed
+        ),
+        BatchCancelOrdersResponse,
+    )

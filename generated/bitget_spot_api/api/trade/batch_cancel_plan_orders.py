@@ -9,7 +9,7 @@ from ...client import AuthenticatedClient, Client
 from ...models.batch_cancel_orders_response import BatchCancelOrdersResponse
 from ...models.batch_cancel_plan_orders_request import BatchCancelPlanOrdersRequest
 from ...models.error_response import ErrorResponse
-from ...types import Response
+from ...types import Response, success_of
 
 
 def _get_kwargs(
@@ -103,7 +103,7 @@ def sync(
     *,
     client: AuthenticatedClient | Client,
     body: BatchCancelPlanOrdersRequest,
-) -> BatchCancelOrdersResponse | ErrorResponse | None:
+) -> BatchCancelOrdersResponse:
     """Cancel all trigger orders of some trading pairs.
 
      Asks the exchange to cancel every open trigger (plan) order of these trading pairs; without any
@@ -114,17 +114,20 @@ def sync(
             cancelled.
 
     Raises:
-        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        errors.UnexpectedStatus: If the response is not a success.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        BatchCancelOrdersResponse | ErrorResponse
+        BatchCancelOrdersResponse
     """
 
-    return sync_detailed(
-        client=client,
-        body=body,
-    ).parsed
+    return success_of(
+        sync_detailed(
+            client=client,
+            body=body,
+        ),
+        BatchCancelOrdersResponse,
+    )
 
 
 async def asyncio_detailed(
@@ -162,7 +165,7 @@ async def asyncio(
     *,
     client: AuthenticatedClient | Client,
     body: BatchCancelPlanOrdersRequest,
-) -> BatchCancelOrdersResponse | ErrorResponse | None:
+) -> BatchCancelOrdersResponse:
     """Cancel all trigger orders of some trading pairs.
 
      Asks the exchange to cancel every open trigger (plan) order of these trading pairs; without any
@@ -173,16 +176,17 @@ async def asyncio(
             cancelled.
 
     Raises:
-        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        errors.UnexpectedStatus: If the response is not a success.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        BatchCancelOrdersResponse | ErrorResponse
+        BatchCancelOrdersResponse
     """
 
-    return (
+    return success_of(
         await asyncio_detailed(
             client=client,
             body=body,
-        )
-    ).parsed
+        ),
+        BatchCancelOrdersResponse,
+    )

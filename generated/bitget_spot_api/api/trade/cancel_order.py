@@ -9,7 +9,7 @@ from ...client import AuthenticatedClient, Client
 from ...models.cancel_order_request import CancelOrderRequest
 from ...models.cancel_order_response import CancelOrderResponse
 from ...models.error_response import ErrorResponse
-from ...types import Response
+from ...types import Response, success_of
 
 
 def _get_kwargs(
@@ -103,7 +103,7 @@ def sync(
     *,
     client: AuthenticatedClient | Client,
     body: CancelOrderRequest,
-) -> CancelOrderResponse | ErrorResponse | None:
+) -> CancelOrderResponse:
     """Cancel one spot order.
 
      Asks the exchange to cancel one order. An ordinary order needs its `symbol` and an `orderId` or a
@@ -114,17 +114,20 @@ def sync(
         body (CancelOrderRequest): One order to cancel.
 
     Raises:
-        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        errors.UnexpectedStatus: If the response is not a success.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        CancelOrderResponse | ErrorResponse
+        CancelOrderResponse
     """
 
-    return sync_detailed(
-        client=client,
-        body=body,
-    ).parsed
+    return success_of(
+        sync_detailed(
+            client=client,
+            body=body,
+        ),
+        CancelOrderResponse,
+    )
 
 
 async def asyncio_detailed(
@@ -162,7 +165,7 @@ async def asyncio(
     *,
     client: AuthenticatedClient | Client,
     body: CancelOrderRequest,
-) -> CancelOrderResponse | ErrorResponse | None:
+) -> CancelOrderResponse:
     """Cancel one spot order.
 
      Asks the exchange to cancel one order. An ordinary order needs its `symbol` and an `orderId` or a
@@ -173,16 +176,17 @@ async def asyncio(
         body (CancelOrderRequest): One order to cancel.
 
     Raises:
-        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        errors.UnexpectedStatus: If the response is not a success.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        CancelOrderResponse | ErrorResponse
+        CancelOrderResponse
     """
 
-    return (
+    return success_of(
         await asyncio_detailed(
             client=client,
             body=body,
-        )
-    ).parsed
+        ),
+        CancelOrderResponse,
+    )

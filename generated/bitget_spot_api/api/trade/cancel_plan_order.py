@@ -9,7 +9,7 @@ from ...client import AuthenticatedClient, Client
 from ...models.cancel_plan_order_request import CancelPlanOrderRequest
 from ...models.cancel_plan_order_response import CancelPlanOrderResponse
 from ...models.error_response import ErrorResponse
-from ...types import Response
+from ...types import Response, success_of
 
 
 def _get_kwargs(
@@ -102,7 +102,7 @@ def sync(
     *,
     client: AuthenticatedClient | Client,
     body: CancelPlanOrderRequest,
-) -> CancelPlanOrderResponse | ErrorResponse | None:
+) -> CancelPlanOrderResponse:
     """Cancel one trigger order.
 
      Asks the exchange to cancel one trigger (plan) order, by its `orderId` or its `clientOid`. `result`
@@ -112,17 +112,20 @@ def sync(
         body (CancelPlanOrderRequest): One trigger order to cancel.
 
     Raises:
-        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        errors.UnexpectedStatus: If the response is not a success.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        CancelPlanOrderResponse | ErrorResponse
+        CancelPlanOrderResponse
     """
 
-    return sync_detailed(
-        client=client,
-        body=body,
-    ).parsed
+    return success_of(
+        sync_detailed(
+            client=client,
+            body=body,
+        ),
+        CancelPlanOrderResponse,
+    )
 
 
 async def asyncio_detailed(
@@ -159,7 +162,7 @@ async def asyncio(
     *,
     client: AuthenticatedClient | Client,
     body: CancelPlanOrderRequest,
-) -> CancelPlanOrderResponse | ErrorResponse | None:
+) -> CancelPlanOrderResponse:
     """Cancel one trigger order.
 
      Asks the exchange to cancel one trigger (plan) order, by its `orderId` or its `clientOid`. `result`
@@ -169,16 +172,17 @@ async def asyncio(
         body (CancelPlanOrderRequest): One trigger order to cancel.
 
     Raises:
-        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        errors.UnexpectedStatus: If the response is not a success.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        CancelPlanOrderResponse | ErrorResponse
+        CancelPlanOrderResponse
     """
 
-    return (
+    return success_of(
         await asyncio_detailed(
             client=client,
             body=body,
-        )
-    ).parsed
+        ),
+        CancelPlanOrderResponse,
+    )

@@ -9,7 +9,7 @@ from ...client import AuthenticatedClient, Client
 from ...models.cancel_symbol_orders_request import CancelSymbolOrdersRequest
 from ...models.cancel_symbol_orders_response import CancelSymbolOrdersResponse
 from ...models.error_response import ErrorResponse
-from ...types import Response
+from ...types import Response, success_of
 
 
 def _get_kwargs(
@@ -103,7 +103,7 @@ def sync(
     *,
     client: AuthenticatedClient | Client,
     body: CancelSymbolOrdersRequest,
-) -> CancelSymbolOrdersResponse | ErrorResponse | None:
+) -> CancelSymbolOrdersResponse:
     """Cancel all spot orders of a trading pair.
 
      Asks the exchange to cancel every order of a trading pair that is open when the request is executed.
@@ -114,17 +114,20 @@ def sync(
         body (CancelSymbolOrdersRequest): The trading pair whose orders are to be cancelled.
 
     Raises:
-        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        errors.UnexpectedStatus: If the response is not a success.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        CancelSymbolOrdersResponse | ErrorResponse
+        CancelSymbolOrdersResponse
     """
 
-    return sync_detailed(
-        client=client,
-        body=body,
-    ).parsed
+    return success_of(
+        sync_detailed(
+            client=client,
+            body=body,
+        ),
+        CancelSymbolOrdersResponse,
+    )
 
 
 async def asyncio_detailed(
@@ -162,7 +165,7 @@ async def asyncio(
     *,
     client: AuthenticatedClient | Client,
     body: CancelSymbolOrdersRequest,
-) -> CancelSymbolOrdersResponse | ErrorResponse | None:
+) -> CancelSymbolOrdersResponse:
     """Cancel all spot orders of a trading pair.
 
      Asks the exchange to cancel every order of a trading pair that is open when the request is executed.
@@ -173,16 +176,17 @@ async def asyncio(
         body (CancelSymbolOrdersRequest): The trading pair whose orders are to be cancelled.
 
     Raises:
-        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        errors.UnexpectedStatus: If the response is not a success.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        CancelSymbolOrdersResponse | ErrorResponse
+        CancelSymbolOrdersResponse
     """
 
-    return (
+    return success_of(
         await asyncio_detailed(
             client=client,
             body=body,
-        )
-    ).parsed
+        ),
+        CancelSymbolOrdersResponse,
+    )

@@ -8,7 +8,7 @@ from ... import errors
 from ...client import AuthenticatedClient, Client
 from ...models.error_response import ErrorResponse
 from ...models.plan_orders_response import PlanOrdersResponse
-from ...types import UNSET, Response, Unset
+from ...types import UNSET, Response, Unset, success_of
 
 
 def _get_kwargs(
@@ -130,7 +130,7 @@ def sync(
     id_less_than: str | Unset = UNSET,
     start_time: int | Unset = UNSET,
     end_time: int | Unset = UNSET,
-) -> ErrorResponse | PlanOrdersResponse | None:
+) -> PlanOrdersResponse:
     """List the open trigger orders, a page of up to 100.
 
      Returns the trigger (plan) orders that have not been triggered, newest first. For the next page,
@@ -144,21 +144,24 @@ def sync(
         end_time (int | Unset):  Example: 1695812549356.
 
     Raises:
-        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        errors.UnexpectedStatus: If the response is not a success.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        ErrorResponse | PlanOrdersResponse
+        PlanOrdersResponse
     """
 
-    return sync_detailed(
-        client=client,
-        symbol=symbol,
-        limit=limit,
-        id_less_than=id_less_than,
-        start_time=start_time,
-        end_time=end_time,
-    ).parsed
+    return success_of(
+        sync_detailed(
+            client=client,
+            symbol=symbol,
+            limit=limit,
+            id_less_than=id_less_than,
+            start_time=start_time,
+            end_time=end_time,
+        ),
+        PlanOrdersResponse,
+    )
 
 
 async def asyncio_detailed(
@@ -211,7 +214,7 @@ async def asyncio(
     id_less_than: str | Unset = UNSET,
     start_time: int | Unset = UNSET,
     end_time: int | Unset = UNSET,
-) -> ErrorResponse | PlanOrdersResponse | None:
+) -> PlanOrdersResponse:
     """List the open trigger orders, a page of up to 100.
 
      Returns the trigger (plan) orders that have not been triggered, newest first. For the next page,
@@ -225,14 +228,14 @@ async def asyncio(
         end_time (int | Unset):  Example: 1695812549356.
 
     Raises:
-        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        errors.UnexpectedStatus: If the response is not a success.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        ErrorResponse | PlanOrdersResponse
+        PlanOrdersResponse
     """
 
-    return (
+    return success_of(
         await asyncio_detailed(
             client=client,
             symbol=symbol,
@@ -240,5 +243,6 @@ async def asyncio(
             id_less_than=id_less_than,
             start_time=start_time,
             end_time=end_time,
-        )
-    ).parsed
+        ),
+        PlanOrdersResponse,
+    )

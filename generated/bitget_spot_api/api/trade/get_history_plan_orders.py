@@ -8,7 +8,7 @@ from ... import errors
 from ...client import AuthenticatedClient, Client
 from ...models.error_response import ErrorResponse
 from ...models.plan_orders_response import PlanOrdersResponse
-from ...types import UNSET, Response, Unset
+from ...types import UNSET, Response, Unset, success_of
 
 
 def _get_kwargs(
@@ -131,7 +131,7 @@ def sync(
     end_time: int | Unset = UNSET,
     id_less_than: str | Unset = UNSET,
     limit: int | Unset = UNSET,
-) -> ErrorResponse | PlanOrdersResponse | None:
+) -> PlanOrdersResponse:
     """List the finished trigger orders of the last 90 days, a page of up to 100.
 
      Returns the trigger (plan) orders that were executed, failed or were cancelled, newest first. For
@@ -146,21 +146,24 @@ def sync(
         limit (int | Unset):  Example: 100.
 
     Raises:
-        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        errors.UnexpectedStatus: If the response is not a success.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        ErrorResponse | PlanOrdersResponse
+        PlanOrdersResponse
     """
 
-    return sync_detailed(
-        client=client,
-        symbol=symbol,
-        start_time=start_time,
-        end_time=end_time,
-        id_less_than=id_less_than,
-        limit=limit,
-    ).parsed
+    return success_of(
+        sync_detailed(
+            client=client,
+            symbol=symbol,
+            start_time=start_time,
+            end_time=end_time,
+            id_less_than=id_less_than,
+            limit=limit,
+        ),
+        PlanOrdersResponse,
+    )
 
 
 async def asyncio_detailed(
@@ -214,7 +217,7 @@ async def asyncio(
     end_time: int | Unset = UNSET,
     id_less_than: str | Unset = UNSET,
     limit: int | Unset = UNSET,
-) -> ErrorResponse | PlanOrdersResponse | None:
+) -> PlanOrdersResponse:
     """List the finished trigger orders of the last 90 days, a page of up to 100.
 
      Returns the trigger (plan) orders that were executed, failed or were cancelled, newest first. For
@@ -229,14 +232,14 @@ async def asyncio(
         limit (int | Unset):  Example: 100.
 
     Raises:
-        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        errors.UnexpectedStatus: If the response is not a success.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        ErrorResponse | PlanOrdersResponse
+        PlanOrdersResponse
     """
 
-    return (
+    return success_of(
         await asyncio_detailed(
             client=client,
             symbol=symbol,
@@ -244,5 +247,6 @@ async def asyncio(
             end_time=end_time,
             id_less_than=id_less_than,
             limit=limit,
-        )
-    ).parsed
+        ),
+        PlanOrdersResponse,
+    )

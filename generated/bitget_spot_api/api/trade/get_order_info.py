@@ -8,7 +8,7 @@ from ... import errors
 from ...client import AuthenticatedClient, Client
 from ...models.error_response import ErrorResponse
 from ...models.orders_response import OrdersResponse
-from ...types import UNSET, Response, Unset
+from ...types import UNSET, Response, Unset, success_of
 
 
 def _get_kwargs(
@@ -123,7 +123,7 @@ def sync(
     client_oid: str | Unset = UNSET,
     request_time: int | Unset = UNSET,
     receive_window: int | Unset = UNSET,
-) -> ErrorResponse | OrdersResponse | None:
+) -> OrdersResponse:
     """Look up one order.
 
      Returns the order with this `orderId` or this `clientOid`; one of the two is needed. For an order
@@ -136,20 +136,23 @@ def sync(
         receive_window (int | Unset):  Example: 5000.
 
     Raises:
-        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        errors.UnexpectedStatus: If the response is not a success.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        ErrorResponse | OrdersResponse
+        OrdersResponse
     """
 
-    return sync_detailed(
-        client=client,
-        order_id=order_id,
-        client_oid=client_oid,
-        request_time=request_time,
-        receive_window=receive_window,
-    ).parsed
+    return success_of(
+        sync_detailed(
+            client=client,
+            order_id=order_id,
+            client_oid=client_oid,
+            request_time=request_time,
+            receive_window=receive_window,
+        ),
+        OrdersResponse,
+    )
 
 
 async def asyncio_detailed(
@@ -198,7 +201,7 @@ async def asyncio(
     client_oid: str | Unset = UNSET,
     request_time: int | Unset = UNSET,
     receive_window: int | Unset = UNSET,
-) -> ErrorResponse | OrdersResponse | None:
+) -> OrdersResponse:
     """Look up one order.
 
      Returns the order with this `orderId` or this `clientOid`; one of the two is needed. For an order
@@ -211,19 +214,20 @@ async def asyncio(
         receive_window (int | Unset):  Example: 5000.
 
     Raises:
-        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        errors.UnexpectedStatus: If the response is not a success.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        ErrorResponse | OrdersResponse
+        OrdersResponse
     """
 
-    return (
+    return success_of(
         await asyncio_detailed(
             client=client,
             order_id=order_id,
             client_oid=client_oid,
             request_time=request_time,
             receive_window=receive_window,
-        )
-    ).parsed
+        ),
+        OrdersResponse,
+    )

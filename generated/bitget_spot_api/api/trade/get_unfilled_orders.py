@@ -9,7 +9,7 @@ from ...client import AuthenticatedClient, Client
 from ...models.error_response import ErrorResponse
 from ...models.orders_response import OrdersResponse
 from ...models.tpsl_type import TpslType
-from ...types import UNSET, Response, Unset
+from ...types import UNSET, Response, Unset, success_of
 
 
 def _get_kwargs(
@@ -164,7 +164,7 @@ def sync(
     tpsl_type: TpslType | Unset = UNSET,
     request_time: int | Unset = UNSET,
     receive_window: int | Unset = UNSET,
-) -> ErrorResponse | OrdersResponse | None:
+) -> OrdersResponse:
     """List the open orders, a page of up to 100.
 
      Returns the orders that can still fill, newest first. For the next page, pass the `orderId` of the
@@ -183,25 +183,28 @@ def sync(
         receive_window (int | Unset):  Example: 5000.
 
     Raises:
-        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        errors.UnexpectedStatus: If the response is not a success.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        ErrorResponse | OrdersResponse
+        OrdersResponse
     """
 
-    return sync_detailed(
-        client=client,
-        symbol=symbol,
-        start_time=start_time,
-        end_time=end_time,
-        id_less_than=id_less_than,
-        limit=limit,
-        order_id=order_id,
-        tpsl_type=tpsl_type,
-        request_time=request_time,
-        receive_window=receive_window,
-    ).parsed
+    return success_of(
+        sync_detailed(
+            client=client,
+            symbol=symbol,
+            start_time=start_time,
+            end_time=end_time,
+            id_less_than=id_less_than,
+            limit=limit,
+            order_id=order_id,
+            tpsl_type=tpsl_type,
+            request_time=request_time,
+            receive_window=receive_window,
+        ),
+        OrdersResponse,
+    )
 
 
 async def asyncio_detailed(
@@ -271,7 +274,7 @@ async def asyncio(
     tpsl_type: TpslType | Unset = UNSET,
     request_time: int | Unset = UNSET,
     receive_window: int | Unset = UNSET,
-) -> ErrorResponse | OrdersResponse | None:
+) -> OrdersResponse:
     """List the open orders, a page of up to 100.
 
      Returns the orders that can still fill, newest first. For the next page, pass the `orderId` of the
@@ -290,14 +293,14 @@ async def asyncio(
         receive_window (int | Unset):  Example: 5000.
 
     Raises:
-        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        errors.UnexpectedStatus: If the response is not a success.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        ErrorResponse | OrdersResponse
+        OrdersResponse
     """
 
-    return (
+    return success_of(
         await asyncio_detailed(
             client=client,
             symbol=symbol,
@@ -309,5 +312,6 @@ async def asyncio(
             tpsl_type=tpsl_type,
             request_time=request_time,
             receive_window=receive_window,
-        )
-    ).parsed
+        ),
+        OrdersResponse,
+    )

@@ -9,7 +9,7 @@ from ...client import AuthenticatedClient, Client
 from ...models.error_response import ErrorResponse
 from ...models.unified_cancel_response import UnifiedCancelResponse
 from ...models.unified_order_ref import UnifiedOrderRef
-from ...types import Response
+from ...types import Response, success_of
 
 
 def _get_kwargs(
@@ -112,7 +112,7 @@ def sync(
     *,
     client: AuthenticatedClient | Client,
     body: list[UnifiedOrderRef],
-) -> ErrorResponse | UnifiedCancelResponse | None:
+) -> UnifiedCancelResponse:
     """Cancel up to 20 orders of a unified account in one request.
 
      Asks the exchange to cancel up to 20 orders of one category, of any trading pairs. Each order needs
@@ -127,17 +127,20 @@ def sync(
             category.
 
     Raises:
-        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        errors.UnexpectedStatus: If the response is not a success.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        ErrorResponse | UnifiedCancelResponse
+        UnifiedCancelResponse
     """
 
-    return sync_detailed(
-        client=client,
-        body=body,
-    ).parsed
+    return success_of(
+        sync_detailed(
+            client=client,
+            body=body,
+        ),
+        UnifiedCancelResponse,
+    )
 
 
 async def asyncio_detailed(
@@ -179,7 +182,7 @@ async def asyncio(
     *,
     client: AuthenticatedClient | Client,
     body: list[UnifiedOrderRef],
-) -> ErrorResponse | UnifiedCancelResponse | None:
+) -> UnifiedCancelResponse:
     """Cancel up to 20 orders of a unified account in one request.
 
      Asks the exchange to cancel up to 20 orders of one category, of any trading pairs. Each order needs
@@ -194,16 +197,17 @@ async def asyncio(
             category.
 
     Raises:
-        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        errors.UnexpectedStatus: If the response is not a success.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        ErrorResponse | UnifiedCancelResponse
+        UnifiedCancelResponse
     """
 
-    return (
+    return success_of(
         await asyncio_detailed(
             client=client,
             body=body,
-        )
-    ).parsed
+        ),
+        UnifiedCancelResponse,
+    )

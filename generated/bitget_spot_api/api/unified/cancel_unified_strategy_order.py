@@ -11,7 +11,7 @@ from ...models.cancel_unified_strategy_order_request import (
 )
 from ...models.empty_response import EmptyResponse
 from ...models.error_response import ErrorResponse
-from ...types import Response
+from ...types import Response, success_of
 
 
 def _get_kwargs(
@@ -104,7 +104,7 @@ def sync(
     *,
     client: AuthenticatedClient | Client,
     body: CancelUnifiedStrategyOrderRequest,
-) -> EmptyResponse | ErrorResponse | None:
+) -> EmptyResponse:
     """Cancel one TP/SL order of a unified account.
 
      Asks the exchange to cancel one strategy order, by its `orderId` or its `clientOid`; `orderId` takes
@@ -114,17 +114,20 @@ def sync(
         body (CancelUnifiedStrategyOrderRequest): One strategy order to cancel.
 
     Raises:
-        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        errors.UnexpectedStatus: If the response is not a success.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        EmptyResponse | ErrorResponse
+        EmptyResponse
     """
 
-    return sync_detailed(
-        client=client,
-        body=body,
-    ).parsed
+    return success_of(
+        sync_detailed(
+            client=client,
+            body=body,
+        ),
+        EmptyResponse,
+    )
 
 
 async def asyncio_detailed(
@@ -161,7 +164,7 @@ async def asyncio(
     *,
     client: AuthenticatedClient | Client,
     body: CancelUnifiedStrategyOrderRequest,
-) -> EmptyResponse | ErrorResponse | None:
+) -> EmptyResponse:
     """Cancel one TP/SL order of a unified account.
 
      Asks the exchange to cancel one strategy order, by its `orderId` or its `clientOid`; `orderId` takes
@@ -171,16 +174,17 @@ async def asyncio(
         body (CancelUnifiedStrategyOrderRequest): One strategy order to cancel.
 
     Raises:
-        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        errors.UnexpectedStatus: If the response is not a success.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        EmptyResponse | ErrorResponse
+        EmptyResponse
     """
 
-    return (
+    return success_of(
         await asyncio_detailed(
             client=client,
             body=body,
-        )
-    ).parsed
+        ),
+        EmptyResponse,
+    )

@@ -11,7 +11,7 @@ from ...models.cancel_unified_symbol_orders_request import (
 )
 from ...models.error_response import ErrorResponse
 from ...models.unified_cancel_list_response import UnifiedCancelListResponse
-from ...types import Response
+from ...types import Response, success_of
 
 
 def _get_kwargs(
@@ -105,7 +105,7 @@ def sync(
     *,
     client: AuthenticatedClient | Client,
     body: CancelUnifiedSymbolOrdersRequest,
-) -> ErrorResponse | UnifiedCancelListResponse | None:
+) -> UnifiedCancelListResponse:
     """Cancel all orders of a unified account in a category or a trading pair.
 
      Asks the exchange to cancel every order of a category, or of one of its trading pairs, that is open
@@ -116,17 +116,20 @@ def sync(
             orders are to be cancelled.
 
     Raises:
-        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        errors.UnexpectedStatus: If the response is not a success.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        ErrorResponse | UnifiedCancelListResponse
+        UnifiedCancelListResponse
     """
 
-    return sync_detailed(
-        client=client,
-        body=body,
-    ).parsed
+    return success_of(
+        sync_detailed(
+            client=client,
+            body=body,
+        ),
+        UnifiedCancelListResponse,
+    )
 
 
 async def asyncio_detailed(
@@ -164,7 +167,7 @@ async def asyncio(
     *,
     client: AuthenticatedClient | Client,
     body: CancelUnifiedSymbolOrdersRequest,
-) -> ErrorResponse | UnifiedCancelListResponse | None:
+) -> UnifiedCancelListResponse:
     """Cancel all orders of a unified account in a category or a trading pair.
 
      Asks the exchange to cancel every order of a category, or of one of its trading pairs, that is open
@@ -175,16 +178,17 @@ async def asyncio(
             orders are to be cancelled.
 
     Raises:
-        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        errors.UnexpectedStatus: If the response is not a success.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        ErrorResponse | UnifiedCancelListResponse
+        UnifiedCancelListResponse
     """
 
-    return (
+    return success_of(
         await asyncio_detailed(
             client=client,
             body=body,
-        )
-    ).parsed
+        ),
+        UnifiedCancelListResponse,
+    )

@@ -9,7 +9,7 @@ from ...client import AuthenticatedClient, Client
 from ...models.category import Category
 from ...models.error_response import ErrorResponse
 from ...models.unified_orders_response import UnifiedOrdersResponse
-from ...types import UNSET, Response, Unset
+from ...types import UNSET, Response, Unset, success_of
 
 
 def _get_kwargs(
@@ -139,7 +139,7 @@ def sync(
     end_time: int | Unset = UNSET,
     limit: int | Unset = UNSET,
     cursor: str | Unset = UNSET,
-) -> ErrorResponse | UnifiedOrdersResponse | None:
+) -> UnifiedOrdersResponse:
     """List the finished orders of a unified account, a page of up to 100.
 
      Returns the orders of a category that are filled or cancelled, 90 days back and at most 30 days in
@@ -154,22 +154,25 @@ def sync(
         cursor (str | Unset):  Example: 1235058132196622336.
 
     Raises:
-        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        errors.UnexpectedStatus: If the response is not a success.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        ErrorResponse | UnifiedOrdersResponse
+        UnifiedOrdersResponse
     """
 
-    return sync_detailed(
-        client=client,
-        category=category,
-        symbol=symbol,
-        start_time=start_time,
-        end_time=end_time,
-        limit=limit,
-        cursor=cursor,
-    ).parsed
+    return success_of(
+        sync_detailed(
+            client=client,
+            category=category,
+            symbol=symbol,
+            start_time=start_time,
+            end_time=end_time,
+            limit=limit,
+            cursor=cursor,
+        ),
+        UnifiedOrdersResponse,
+    )
 
 
 async def asyncio_detailed(
@@ -226,7 +229,7 @@ async def asyncio(
     end_time: int | Unset = UNSET,
     limit: int | Unset = UNSET,
     cursor: str | Unset = UNSET,
-) -> ErrorResponse | UnifiedOrdersResponse | None:
+) -> UnifiedOrdersResponse:
     """List the finished orders of a unified account, a page of up to 100.
 
      Returns the orders of a category that are filled or cancelled, 90 days back and at most 30 days in
@@ -241,14 +244,14 @@ async def asyncio(
         cursor (str | Unset):  Example: 1235058132196622336.
 
     Raises:
-        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        errors.UnexpectedStatus: If the response is not a success.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        ErrorResponse | UnifiedOrdersResponse
+        UnifiedOrdersResponse
     """
 
-    return (
+    return success_of(
         await asyncio_detailed(
             client=client,
             category=category,
@@ -257,5 +260,6 @@ async def asyncio(
             end_time=end_time,
             limit=limit,
             cursor=cursor,
-        )
-    ).parsed
+        ),
+        UnifiedOrdersResponse,
+    )

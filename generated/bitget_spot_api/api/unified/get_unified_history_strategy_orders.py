@@ -12,7 +12,7 @@ from ...models.strategy_type import StrategyType
 from ...models.unified_strategy_order_page_response import (
     UnifiedStrategyOrderPageResponse,
 )
-from ...types import UNSET, Response, Unset
+from ...types import UNSET, Response, Unset, success_of
 
 
 def _get_kwargs(
@@ -147,7 +147,7 @@ def sync(
     end_time: int | Unset = UNSET,
     limit: int | Unset = UNSET,
     cursor: str | Unset = UNSET,
-) -> ErrorResponse | UnifiedStrategyOrderPageResponse | None:
+) -> UnifiedStrategyOrderPageResponse:
     """List the finished TP/SL orders of a unified account, a page of up to 100.
 
      Returns the strategy orders of a futures category that were triggered or cancelled. For the next
@@ -163,22 +163,25 @@ def sync(
         cursor (str | Unset):  Example: 1235058132196622336.
 
     Raises:
-        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        errors.UnexpectedStatus: If the response is not a success.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        ErrorResponse | UnifiedStrategyOrderPageResponse
+        UnifiedStrategyOrderPageResponse
     """
 
-    return sync_detailed(
-        client=client,
-        category=category,
-        type_=type_,
-        start_time=start_time,
-        end_time=end_time,
-        limit=limit,
-        cursor=cursor,
-    ).parsed
+    return success_of(
+        sync_detailed(
+            client=client,
+            category=category,
+            type_=type_,
+            start_time=start_time,
+            end_time=end_time,
+            limit=limit,
+            cursor=cursor,
+        ),
+        UnifiedStrategyOrderPageResponse,
+    )
 
 
 async def asyncio_detailed(
@@ -236,7 +239,7 @@ async def asyncio(
     end_time: int | Unset = UNSET,
     limit: int | Unset = UNSET,
     cursor: str | Unset = UNSET,
-) -> ErrorResponse | UnifiedStrategyOrderPageResponse | None:
+) -> UnifiedStrategyOrderPageResponse:
     """List the finished TP/SL orders of a unified account, a page of up to 100.
 
      Returns the strategy orders of a futures category that were triggered or cancelled. For the next
@@ -252,14 +255,14 @@ async def asyncio(
         cursor (str | Unset):  Example: 1235058132196622336.
 
     Raises:
-        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        errors.UnexpectedStatus: If the response is not a success.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        ErrorResponse | UnifiedStrategyOrderPageResponse
+        UnifiedStrategyOrderPageResponse
     """
 
-    return (
+    return success_of(
         await asyncio_detailed(
             client=client,
             category=category,
@@ -268,5 +271,6 @@ async def asyncio(
             end_time=end_time,
             limit=limit,
             cursor=cursor,
-        )
-    ).parsed
+        ),
+        UnifiedStrategyOrderPageResponse,
+    )

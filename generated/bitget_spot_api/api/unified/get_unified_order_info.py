@@ -8,7 +8,7 @@ from ... import errors
 from ...client import AuthenticatedClient, Client
 from ...models.error_response import ErrorResponse
 from ...models.unified_order_response import UnifiedOrderResponse
-from ...types import UNSET, Response, Unset
+from ...types import UNSET, Response, Unset, success_of
 
 
 def _get_kwargs(
@@ -109,7 +109,7 @@ def sync(
     client: AuthenticatedClient | Client,
     order_id: str | Unset = UNSET,
     client_oid: str | Unset = UNSET,
-) -> ErrorResponse | UnifiedOrderResponse | None:
+) -> UnifiedOrderResponse:
     """Look up one order of a unified account.
 
      Returns the order with this `orderId` or this `clientOid`; one of the two is needed, and `orderId`
@@ -120,18 +120,21 @@ def sync(
         client_oid (str | Unset):  Example: grid-7-buy.
 
     Raises:
-        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        errors.UnexpectedStatus: If the response is not a success.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        ErrorResponse | UnifiedOrderResponse
+        UnifiedOrderResponse
     """
 
-    return sync_detailed(
-        client=client,
-        order_id=order_id,
-        client_oid=client_oid,
-    ).parsed
+    return success_of(
+        sync_detailed(
+            client=client,
+            order_id=order_id,
+            client_oid=client_oid,
+        ),
+        UnifiedOrderResponse,
+    )
 
 
 async def asyncio_detailed(
@@ -172,7 +175,7 @@ async def asyncio(
     client: AuthenticatedClient | Client,
     order_id: str | Unset = UNSET,
     client_oid: str | Unset = UNSET,
-) -> ErrorResponse | UnifiedOrderResponse | None:
+) -> UnifiedOrderResponse:
     """Look up one order of a unified account.
 
      Returns the order with this `orderId` or this `clientOid`; one of the two is needed, and `orderId`
@@ -183,17 +186,18 @@ async def asyncio(
         client_oid (str | Unset):  Example: grid-7-buy.
 
     Raises:
-        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        errors.UnexpectedStatus: If the response is not a success.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        ErrorResponse | UnifiedOrderResponse
+        UnifiedOrderResponse
     """
 
-    return (
+    return success_of(
         await asyncio_detailed(
             client=client,
             order_id=order_id,
             client_oid=client_oid,
-        )
-    ).parsed
+        ),
+        UnifiedOrderResponse,
+    )

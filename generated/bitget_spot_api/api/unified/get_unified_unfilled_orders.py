@@ -9,7 +9,7 @@ from ...client import AuthenticatedClient, Client
 from ...models.category import Category
 from ...models.error_response import ErrorResponse
 from ...models.unified_orders_response import UnifiedOrdersResponse
-from ...types import UNSET, Response, Unset
+from ...types import UNSET, Response, Unset, success_of
 
 
 def _get_kwargs(
@@ -143,7 +143,7 @@ def sync(
     end_time: int | Unset = UNSET,
     limit: int | Unset = UNSET,
     cursor: str | Unset = UNSET,
-) -> ErrorResponse | UnifiedOrdersResponse | None:
+) -> UnifiedOrdersResponse:
     """List the open orders of a unified account, a page of up to 100.
 
      Returns the orders that can still fill. For the next page, pass the `cursor` of this one; it is null
@@ -159,22 +159,25 @@ def sync(
         cursor (str | Unset):  Example: 1235058132196622336.
 
     Raises:
-        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        errors.UnexpectedStatus: If the response is not a success.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        ErrorResponse | UnifiedOrdersResponse
+        UnifiedOrdersResponse
     """
 
-    return sync_detailed(
-        client=client,
-        category=category,
-        symbol=symbol,
-        start_time=start_time,
-        end_time=end_time,
-        limit=limit,
-        cursor=cursor,
-    ).parsed
+    return success_of(
+        sync_detailed(
+            client=client,
+            category=category,
+            symbol=symbol,
+            start_time=start_time,
+            end_time=end_time,
+            limit=limit,
+            cursor=cursor,
+        ),
+        UnifiedOrdersResponse,
+    )
 
 
 async def asyncio_detailed(
@@ -232,7 +235,7 @@ async def asyncio(
     end_time: int | Unset = UNSET,
     limit: int | Unset = UNSET,
     cursor: str | Unset = UNSET,
-) -> ErrorResponse | UnifiedOrdersResponse | None:
+) -> UnifiedOrdersResponse:
     """List the open orders of a unified account, a page of up to 100.
 
      Returns the orders that can still fill. For the next page, pass the `cursor` of this one; it is null
@@ -248,14 +251,14 @@ async def asyncio(
         cursor (str | Unset):  Example: 1235058132196622336.
 
     Raises:
-        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        errors.UnexpectedStatus: If the response is not a success.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        ErrorResponse | UnifiedOrdersResponse
+        UnifiedOrdersResponse
     """
 
-    return (
+    return success_of(
         await asyncio_detailed(
             client=client,
             category=category,
@@ -264,5 +267,6 @@ async def asyncio(
             end_time=end_time,
             limit=limit,
             cursor=cursor,
-        )
-    ).parsed
+        ),
+        UnifiedOrdersResponse,
+    )

@@ -10,7 +10,7 @@ from ...models.error_response import ErrorResponse
 from ...models.futures_category import FuturesCategory
 from ...models.strategy_type import StrategyType
 from ...models.unified_strategy_orders_response import UnifiedStrategyOrdersResponse
-from ...types import UNSET, Response, Unset
+from ...types import UNSET, Response, Unset, success_of
 
 
 def _get_kwargs(
@@ -116,7 +116,7 @@ def sync(
     client: AuthenticatedClient | Client,
     category: FuturesCategory,
     type_: StrategyType | Unset = UNSET,
-) -> ErrorResponse | UnifiedStrategyOrdersResponse | None:
+) -> UnifiedStrategyOrdersResponse:
     """List the open TP/SL orders of a unified account.
 
      Returns the strategy orders of a futures category that have not been triggered.
@@ -127,18 +127,21 @@ def sync(
         type_ (StrategyType | Unset): Take-profit and stop-loss orders. Example: tpsl.
 
     Raises:
-        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        errors.UnexpectedStatus: If the response is not a success.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        ErrorResponse | UnifiedStrategyOrdersResponse
+        UnifiedStrategyOrdersResponse
     """
 
-    return sync_detailed(
-        client=client,
-        category=category,
-        type_=type_,
-    ).parsed
+    return success_of(
+        sync_detailed(
+            client=client,
+            category=category,
+            type_=type_,
+        ),
+        UnifiedStrategyOrdersResponse,
+    )
 
 
 async def asyncio_detailed(
@@ -179,7 +182,7 @@ async def asyncio(
     client: AuthenticatedClient | Client,
     category: FuturesCategory,
     type_: StrategyType | Unset = UNSET,
-) -> ErrorResponse | UnifiedStrategyOrdersResponse | None:
+) -> UnifiedStrategyOrdersResponse:
     """List the open TP/SL orders of a unified account.
 
      Returns the strategy orders of a futures category that have not been triggered.
@@ -190,17 +193,18 @@ async def asyncio(
         type_ (StrategyType | Unset): Take-profit and stop-loss orders. Example: tpsl.
 
     Raises:
-        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        errors.UnexpectedStatus: If the response is not a success.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        ErrorResponse | UnifiedStrategyOrdersResponse
+        UnifiedStrategyOrdersResponse
     """
 
-    return (
+    return success_of(
         await asyncio_detailed(
             client=client,
             category=category,
             type_=type_,
-        )
-    ).parsed
+        ),
+        UnifiedStrategyOrdersResponse,
+    )
