@@ -11,7 +11,7 @@ from attrs import frozen
 from bitget_spot import Credentials
 from bitget_spot.sandbox import Sandbox
 from bitget_spot.sandbox.envelope import ExchangeResponse
-from bitget_spot.sandbox.handlers import PendingRequest
+from bitget_spot.sandbox.request import PendingRequest
 
 from .clients import OtherClient
 
