@@ -163,17 +163,17 @@ KINDS: dict[str, Kind] = {
     ),
     # The whole API
     "new error code": (
-        set_to(["2", "00171", "5"], "x-error-codes", "gone"),
+        set_to(["2", "00171", "5"], "x-error-codes", "v2", "gone"),
         (ADDED, "x-error-codes.5", "gone"),
         (BREAKING, "x-error-codes.5", "is no longer gone"),
     ),
     "error code of another class": (
-        set_to({"gone": ["2"], "clock": ["3", "00171"]}, "x-error-codes"),
+        set_to({"v2": {"gone": ["2"]}, "gateway": {"clock": ["3", "00171"]}}, "x-error-codes"),
         (BREAKING, "x-error-codes.00171", "gone is now clock"),
         (BREAKING, "x-error-codes.00171", "clock is now gone"),
     ),
     "error codes by version": (
-        set_to({"gateway": {"clock": ["3"]}, "v2": {"gone": ["2", "00171"]}}, "x-error-codes"),
+        set_to({"gone": ["2", "00171"], "clock": ["3"]}, "x-error-codes"),
         [],
         [],
     ),
@@ -222,7 +222,7 @@ HARMLESS: dict[str, Edit] = {
         number=node_at(document, *REF, "properties").pop("number"),
     ),
     "description of a response": set_to("Finished.", LIST, "responses", "200", "description"),
-    "order of the codes": set_to(["00171", "2"], "x-error-codes", "gone"),
+    "order of the codes": set_to(["00171", "2"], "x-error-codes", "v2", "gone"),
 }
 
 
