@@ -3,25 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
+import runpy
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Generator
+from contextvars import ContextVar
 from typing import Any
+from weakref import WeakSet
 
 import pytest
 from effects import recorded
 
-from bitget_spot import _concurrency
 from bitget_spot._concurrency import (
     Effect,
+    ForkAware,
     PerLoop,
     TaskWorkers,
     ThreadWorkers,
     Waiter,
     Workers,
+    effect,
+    fork,
+    inherited,
     open_workers,
     run_async,
     run_sync,
+    running_loop,
+    task_loop,
 )
 
 Flow = Generator[Any, Any, Any]
@@ -210,7 +222,7 @@ def test_interrupt_between_two_steps_reaches_the_generator(run: Run, monkeypatch
             raise interrupts.pop()
         return isinstance(value, kind)
 
-    monkeypatch.setattr(_concurrency, "isinstance", interrupted_once, raising=False)
+    monkeypatch.setattr(effect, "isinstance", interrupted_once, raising=False)
 
     def flow() -> Flow:
         try:
@@ -256,54 +268,180 @@ def test_cancelled_task_finishes_its_generator() -> None:
 # Waiters
 
 
-def wait(waiter: Waiter, timeout: float) -> Flow:
-    """Wait for a waiter, and return the seconds that it took."""
+def wait(timeout: float, before: Callable[[Waiter], object] = lambda _: None) -> Flow:
+    """Wait for a new waiter, and return the seconds that it took."""
+    waiter = Waiter()
+    before(waiter)
     started_at = time.monotonic()
     yield waiter.wait(timeout)
     return time.monotonic() - started_at
 
 
+def wait_twice(first: float, second: float, before: Callable[[Waiter], object]) -> Flow:
+    """Wait for a new waiter twice, and return the seconds that each wait took."""
+    waiter = Waiter()
+    before(waiter)
+    times = [time.monotonic()]
+    for timeout in (first, second):
+        yield waiter.wait(timeout)
+        times.append(time.monotonic())
+    return [times[1] - times[0], times[2] - times[1]]
+
+
 @both_modes
 def test_waiter_is_woken_by_another_thread(run: Run) -> None:
     """A notification from another thread ends the wait."""
-    waiter = Waiter()
-    timer = threading.Timer(0.02, waiter.notify)
-    timer.start()
-    assert run(wait(waiter, 30)) < 5
-    timer.join()
+    timers: list[threading.Timer] = []
+
+    def start_timer(waiter: Waiter) -> None:
+        timers.append(threading.Timer(0.02, waiter.notify))
+        timers[0].start()
+
+    assert run(wait(30, start_timer)) < 5
+    timers[0].join()
 
 
 @both_modes
 def test_waiter_keeps_one_earlier_notification(run: Run) -> None:
     """A notification before the wait ends the next wait at once, and only that one."""
-    waiter = Waiter()
-    waiter.notify()
-    waiter.notify()
-    assert run(wait(waiter, 30)) < 5
-    assert run(wait(waiter, 0.05)) >= 0.04
+
+    def notify_twice(waiter: Waiter) -> None:
+        waiter.notify()
+        waiter.notify()
+
+    first, second = run(wait_twice(30, 0.05, notify_twice))
+    assert first < 5
+    assert second >= 0.04
 
 
 @both_modes
 def test_waiter_returns_after_its_timeout(run: Run) -> None:
     """Without a notification the wait ends after its timeout."""
-    assert run(wait(Waiter(), 0.05)) >= 0.04
+    assert run(wait(0.05)) >= 0.04
 
 
 def test_waiter_knows_whether_its_loop_is_closed() -> None:
     """`loop_closed` is true after the event loop of the waiting task has been closed; `notify` does not raise then."""
-    waiter = Waiter()
-    states = [waiter.loop_closed]
-    run_in_thread(wait(waiter, 0))
-    states.append(waiter.loop_closed)
+    waiters: list[Waiter] = []
 
     async def main() -> None:
-        await run_async(wait(waiter, 0))
-        states.append(waiter.loop_closed)
+        await run_async(wait(0, waiters.append))
+        assert not waiters[0].loop_closed
 
     asyncio.run(main())
-    states.append(waiter.loop_closed)
-    waiter.notify()
-    assert states == [False, False, False, True]
+    assert waiters[0].loop_closed
+    waiters[0].notify()
+    run_in_thread(wait(0, waiters.append))
+    assert not waiters[1].loop_closed
+
+
+def test_owner_is_what_may_be_stuck() -> None:
+    """All waiters of the tasks of an event loop have that loop as their owner; one of a thread is its own."""
+
+    async def new_waiter() -> Waiter:
+        return Waiter()
+
+    async def main() -> None:
+        waiters = await asyncio.gather(new_waiter(), new_waiter())
+        assert [waiter.owner for waiter in waiters] == [asyncio.get_running_loop()] * 2
+
+    asyncio.run(main())
+    first, second = Waiter(), Waiter()
+    assert first.owner is first
+    assert second.owner is second
+
+
+def test_blocking_call_on_top_of_an_event_loop() -> None:
+    """The waiter of a blocking call is that of a thread, also if the call keeps an event loop from running."""
+    loops: list[asyncio.AbstractEventLoop | None] = []
+
+    def wait_in_both() -> Flow:
+        loops.append(task_loop())
+        yield Effect(lambda: run_sync(wait(0, waiters.append)), main)
+        loops.append(task_loop())
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        run_sync(wait_in_both())
+        assert running_loop() is loop
+        assert task_loop() is loop
+
+    waiters: list[Waiter] = []
+    asyncio.run(main())
+    (waiter,) = waiters
+    assert waiter.owner is waiter
+    assert not waiter.loop_closed
+    assert loops == [None, None]
+
+
+def test_event_loop_in_a_blocking_call() -> None:
+    """A task is one of its event loop, also if a blocking call runs the loop."""
+    waiters: list[Waiter] = []
+    loops = []
+
+    async def main() -> None:
+        loops.append(asyncio.get_running_loop())
+        await run_async(wait(0, waiters.append))
+
+    def run_loop() -> Flow:
+        yield Effect(lambda: asyncio.run(main()), main)
+
+    run_sync(run_loop())
+    assert [waiter.owner for waiter in waiters] == loops
+
+
+@pytest.mark.parametrize("notified_first", [True, False])
+def test_cancellation_that_coincides_with_a_notification(*, notified_first: bool) -> None:
+    """A task that is cancelled at the moment of its notification is cancelled; on Python 3.11, `wait_for` forgets it."""
+
+    async def main() -> None:
+        waiters: list[Waiter] = []
+        task = asyncio.create_task(run_async(wait(30, waiters.append)))
+        await asyncio.sleep(0)  # it waits from here on
+        if notified_first:
+            waiters[0].notify()
+            await asyncio.sleep(0)  # the event is set
+            task.cancel()
+        else:
+            task.cancel()
+            waiters[0].notify()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+
+
+def test_timeout_after_a_cancellation_that_was_ignored() -> None:
+    """A task that has ignored its cancellation, as one that cleans up does, can still wait with a timeout."""
+
+    async def main() -> float:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(30)
+        seconds: float = await run_async(wait(0.01))
+        return seconds
+
+    async def cancel() -> float:
+        task = asyncio.create_task(main())
+        await asyncio.sleep(0)
+        task.cancel()
+        return await task
+
+    assert asyncio.run(cancel()) < 5
+
+
+def test_thread_without_asyncio_has_no_loop() -> None:
+    """In a program that does not import asyncio, no loop is looked for, and asyncio is not imported."""
+    check = """
+import sys
+from bitget_spot._concurrency import Waiter, run_sync, running_loop
+assert running_loop() is None
+def wait():
+    yield Waiter().wait(0)
+run_sync(wait())
+sys.exit("asyncio" in sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", check], check=True)
+    assert running_loop() is None
 
 
 # Resources of an event loop
@@ -368,25 +506,124 @@ def test_closed_loops_are_forgotten() -> None:
     assert len(resources._resources) == 1
 
 
+class LoopInUse:
+    """In place of an event loop: while it is asked whether it is closed, another loop needs its resource."""
+
+    def __init__(self, resources: PerLoop[Resource]) -> None:
+        self.other = threading.Thread(target=lambda: asyncio.run(resources.get()))
+
+    def is_closed(self) -> bool:
+        """Give the other loop time to change the table, if nothing keeps it from it."""
+        if not self.other.ident:
+            self.other.start()
+            self.other.join(0.1)
+        return False
+
+
+def test_loops_that_need_a_resource_at_the_same_time() -> None:
+    """While closed loops are looked for, another loop may get its resource."""
+    resources = PerLoop(Resource)
+    loop = LoopInUse(resources)
+    resources._resources[loop] = (Resource(), None)  # type: ignore[index, assignment]  # not used
+
+    async def main() -> None:
+        await resources.get()
+        loop.other.join(10)
+        assert len(resources._resources) == 3  # also that of the other loop, until the next one is new
+
+    asyncio.run(main())
+
+
+def test_forked_process_has_no_resource_of_its_parent() -> None:
+    """A child process forgets the resources of its parent's loops, without closing them."""
+    resources = PerLoop(Resource)
+
+    async def main() -> None:
+        parent = await resources.get()
+        entries = resources._resources
+        with resources._lock:
+            resources.after_fork_in_child()
+            assert await resources.get() is not parent
+        assert not parent.closed
+        inherited.remove(entries)
+
+    asyncio.run(main())
+
+
+# Forked processes
+
+
+class Connection(ForkAware):
+    """Something that counts how often it has been in a fork."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.forks = 0
+
+    def after_fork_in_child(self) -> None:
+        self.forks += 1
+
+
+def test_resources_after_a_fork(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a child process, everything that is not to be shared with the parent replaces what it has, once."""
+    monkeypatch.setattr(fork, "_fork_aware", WeakSet())
+    connections = [Connection(), Connection()]
+    fork._after_fork_in_child()
+    assert [connection.forks for connection in connections] == [1, 1]
+    del connections[1]
+    fork._after_fork_in_child()
+    assert [connection.forks for connection in connections] == [2]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_fork_is_noticed() -> None:
+    """A child process is prepared when it is forked, and its parent is not."""
+    program = """
+import os
+from bitget_spot._concurrency import ForkAware
+
+class Connection(ForkAware):
+    forks = 0
+    def after_fork_in_child(self):
+        self.forks += 1
+
+connection = Connection()
+child = os.fork()
+if not child:
+    os._exit(connection.forks)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), connection.forks)
+"""
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert finished.stdout == "1 0\n"
+
+
+def test_system_without_fork(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a system that does not fork there is nothing to prepare."""
+    monkeypatch.delattr(os, "register_at_fork", raising=False)
+    assert "ForkAware" in runpy.run_path(fork.__file__)
+
+
 # Workers
 
 
 def work(effects: list[Effect], started: Callable[[Workers], object] = lambda _: None) -> Flow:
     """Perform effects side by side, and return the sorted keys, which are their indices."""
     workers: Workers = yield open_workers()
-    for key, effect in enumerate(effects):
-        workers.start(key, effect)
+    for key, item in enumerate(effects):
+        workers.start(key, item)
     started(workers)
     keys = []
     while workers.running:
-        keys += yield workers.wait()
+        for key in (yield workers.wait()):
+            workers.remove(key)
+            keys.append(key)
     workers.close()
     return sorted(keys)
 
 
 @both_modes
 def test_workers_perform_effects_side_by_side(run: Run) -> None:
-    """All effects that have been started run at the same time, and `wait` returns the key of each once."""
+    """All effects that have been started run at the same time, and `wait` returns the key of each."""
     counts: list[int] = []
     barrier = threading.Barrier(3)
     async_barrier = asyncio.Barrier(3)
@@ -397,6 +634,74 @@ def test_workers_perform_effects_side_by_side(run: Run) -> None:
     effects = [Effect(lambda: barrier.wait(10), meet)] * 3
     assert run(work(effects, lambda workers: counts.append(workers.running))) == [0, 1, 2]
     assert counts == [3]
+
+
+@both_modes
+def test_finished_effects_are_returned_until_they_are_removed(run: Run) -> None:
+    """`wait` returns the keys of finished effects again and again until they are removed, so an interrupt loses none."""
+    calls: list[str] = []
+    results: list[Any] = []
+
+    def flow() -> Flow:
+        workers: Workers = yield open_workers()
+        workers.start("first", recorded(calls, None))
+        results.append((yield workers.wait()))
+        results.append((yield workers.wait()))
+        workers.remove("first")
+        workers.start("second", recorded(calls, None))
+        results.append((yield workers.wait()))
+        workers.remove("second")
+        workers.remove("second")  # removing twice has no effect
+        workers.close()
+        return workers.running
+
+    assert run(flow()) == 0
+    assert results == [["first"], ["first"], ["second"]]
+    assert len(calls) == 2
+
+
+@both_modes
+def test_effect_that_raises_is_finished(run: Run) -> None:
+    """An effect that raises is finished like any other; it is expected to store its exception itself."""
+    failing = recorded([], None, OSError("broken"))
+
+    def flow() -> Flow:
+        workers: Workers = yield open_workers()
+        workers.start("failing", failing)
+        keys = yield workers.wait()
+        if isinstance(workers, TaskWorkers):
+            assert isinstance(workers._tasks["failing"].exception(), OSError)
+        workers.close()
+        return keys
+
+    assert run(flow()) == ["failing"]
+
+
+VARIABLE: ContextVar[str] = ContextVar("variable", default="default")
+
+
+@both_modes
+def test_context_variables_reach_the_workers(run: Run) -> None:
+    """An effect sees the caller's context variables, and what it sets stays in its own copy of them."""
+    seen: list[str] = []
+
+    def perform() -> None:
+        seen.append(VARIABLE.get())
+        VARIABLE.set("changed")
+
+    async def perform_async() -> None:
+        perform()
+
+    def flow() -> Flow:
+        for value in ("first", "second"):
+            token = VARIABLE.set(value)
+            keys = yield from work([Effect(perform, perform_async)] * 2)
+            assert keys == [0, 1]
+            assert VARIABLE.get() == value
+            VARIABLE.reset(token)
+
+    run(flow())
+    assert seen == ["first", "first", "second", "second"]
 
 
 @both_modes
@@ -424,7 +729,9 @@ def wait_for_all(workers: Workers) -> list[Any]:
     """Wait until nothing is running, and return the keys in the order they were finished."""
     keys: list[Any] = []
     while workers.running:
-        keys += workers.wait().sync()
+        for key in workers.wait().sync():
+            workers.remove(key)
+            keys.append(key)
     return keys
 
 
@@ -470,7 +777,7 @@ def test_closed_tasks_are_cancelled() -> None:
     async def main() -> None:
         workers = TaskWorkers()
         workers.start("endless", Effect(lambda: None, asyncio.Event().wait))
-        (task,) = workers._tasks
+        (task,) = workers._tasks.values()
         await asyncio.sleep(0)
         workers.close()
         with pytest.raises(asyncio.CancelledError):
@@ -503,6 +810,8 @@ def test_without_threads_the_caller_performs_the_effects() -> None:
         workers.start(key, in_thread_only(lambda: threads.append(threading.current_thread())))
     assert threads == []
     assert workers.wait().sync() == [0]
+    assert workers.running == 3
+    workers.remove(0)
     assert workers.running == 2
     assert wait_for_all(workers) == [1, 2]
     workers.close()

@@ -27,6 +27,9 @@ LATE_DELAY: Final = 1.5
 MAX_DELAY: Final = 1.8
 """Seconds that any request is delayed at most: the library allows for less than two (`IN_FLIGHT_GRACE`)."""
 
+TIMEOUT_MARGIN: Final = 0.001
+"""Seconds by which this network gives up earlier than the client would."""
+
 SendTrace: TypeAlias = Callable[[str], Awaitable[None]]
 """Passes an event to httpcore's `trace` extension."""
 
@@ -169,20 +172,21 @@ class EmulatedNetwork(httpx.BaseTransport, httpx.AsyncBaseTransport):
         record = RequestRecord(OPERATIONS[request.method, request.url.path], sender.wake_up, self.simulation.now)
         self.requests.append(record)
         network_fault = self._next_network_fault(record.operation)
-        timeout = request.extensions["timeout"]
+        # From connecting to the last byte. The client's own clock for this has just started.
+        ends_at = self.simulation.now + request.extensions["timeout"]["read"] - TIMEOUT_MARGIN
         try:
-            await self._connect(sender, network_fault, timeout["connect"])
+            await self._connect(sender, network_fault, ends_at)
             await sender.send_trace("http11.send_request_headers.started")
             record.headers_sent_at = self.simulation.now
             if record.operation is BATCH_CANCEL_ORDERS:
                 record.order_ids = _requested_orders(content)
             await self._transfer(record, request, content, sender, network_fault)
-            await sender.wait(timeout["read"])
+            await sender.wait(ends_at - self.simulation.now)
         finally:
             record.ended_at = self.simulation.now
         return self._received(record, sender)
 
-    async def _connect(self, sender: Sender, network_fault: str | None, max_wait: float) -> None:
+    async def _connect(self, sender: Sender, network_fault: str | None, ends_at: float) -> None:
         """Use an idle connection, or open one."""
         idle = self._idle_connections.get(sender.connections, 0)
         if idle and network_fault not in ("refused", "no-connection"):
@@ -190,7 +194,7 @@ class EmulatedNetwork(httpx.BaseTransport, httpx.AsyncBaseTransport):
             return
         await sender.send_trace("connection.connect_tcp.started")
         if network_fault == "no-connection":
-            await self._pause(max_wait, sender)
+            await self._pause(ends_at - self.simulation.now, sender)
             raise httpx.ConnectTimeout("the connection timed out")
         await self._pause(2 * self.min_delay, sender)
         if network_fault == "refused":
@@ -238,9 +242,10 @@ class EmulatedNetwork(httpx.BaseTransport, httpx.AsyncBaseTransport):
     # The exchange's side, as in `sandbox.app`. Timers call these methods, so none of them waits.
 
     def _meet_fault(self, record: RequestRecord, request: httpx.Request, content: bytes, late: float) -> None:
-        fault = self.cancel_faults.next_fault() if record.operation is BATCH_CANCEL_ORDERS else Fault()
-        if not fault.name and record.operation.signed:
-            fault = self.sandbox._faults.next_fault()
+        operation = record.operation
+        fault = self.cancel_faults.next_fault(operation) if operation is BATCH_CANCEL_ORDERS else Fault()
+        if not fault.name and operation.signed:
+            fault = self.sandbox._faults.next_fault(operation)
         record.fault = f"{fault.name}={fault.value}" if fault.value else fault.name
         delay = min(late + fault.seconds("delay-before"), MAX_DELAY)
         self.simulation.call_later(delay, lambda: self._arrive(record, request, content, fault))
@@ -251,7 +256,9 @@ class EmulatedNetwork(httpx.BaseTransport, httpx.AsyncBaseTransport):
         pending = exchange.accept(record.operation, headers, exchange.timer(), counted=fault.counted)
         # `code-after` replaces the response only below, after its orders have been read from it.
         code = None if fault.effect else fault.code
-        response = exchange.respond(pending, request.url.query.decode(), content, code=code, effect=fault.effect)
+        response = exchange.respond(
+            pending, request.url.query.decode(), content, code=code, row_code=fault.row_code, effect=fault.effect
+        )
         data = response.payload.get("data")
         if fault.effect and isinstance(data, dict):
             record.accepted_ids = frozenset(row["orderId"] for row in data.get("successList", ()))

@@ -30,9 +30,8 @@ from typing import Any, Final, TypeVar
 import pytest
 from attrs import define, field
 
-from bitget_spot import _concurrency
 from bitget_spot._bulk import cancel_open_orders, cancel_orders
-from bitget_spot._concurrency import Effect, Waiter
+from bitget_spot._concurrency import Effect, Waiter, waiter, workers
 from bitget_spot._middleware.base import Middleware
 from bitget_spot._middleware.context import CancelScope
 from bitget_spot._middleware.rate_limit import RateLimitMiddleware
@@ -40,7 +39,7 @@ from bitget_spot._middleware.retry import RetryMiddleware
 from bitget_spot._middleware.send import SendTransport
 from bitget_spot._middleware.signing import SigningMiddleware
 from bitget_spot.client import SpotClient
-from bitget_spot.rate_limit import fallback, memory
+from bitget_spot.rate_limit import fallback, memory, store
 from bitget_spot.rate_limit import queue as wait_queue
 
 START: Final = 1_000.0
@@ -370,7 +369,7 @@ class SimulatedEvent:
 
 
 class SimulatedLock:
-    """In place of a `threading.Lock` that is held only for a moment: a place where another thread may run first."""
+    """In place of a lock that is held only for a moment: a place where another thread may run first."""
 
     def __init__(self, simulation: Simulation) -> None:
         self._simulation = simulation
@@ -383,6 +382,27 @@ class SimulatedLock:
 
     def __exit__(self, *_: object) -> None:
         self._holder = None
+
+
+class SimulatedRLock:
+    """In place of a `threading.RLock`, as above; the thread that holds it may take it again."""
+
+    def __init__(self, simulation: Simulation) -> None:
+        self._simulation = simulation
+        self._holder: ScheduledThread | None = None
+        self._depth = 0
+
+    def __enter__(self) -> None:
+        if self._holder is not self._simulation.current:
+            self._simulation.maybe_yield()
+            assert self._holder is None, f"{self._holder} holds a lock while it waits"
+            self._holder = self._simulation.current
+        self._depth += 1
+
+    def __exit__(self, *_: object) -> None:
+        self._depth -= 1
+        if not self._depth:
+            self._holder = None
 
 
 class SimulatedQueue:
@@ -438,7 +458,7 @@ class SimulatedThread:
             raise
 
 
-class CheckedThreadWorkers(_concurrency.ThreadWorkers):
+class CheckedThreadWorkers(workers.ThreadWorkers):
     """Checks that there are exactly as many threads as effects run at the same time, so none waits for a thread."""
 
     def __init__(self) -> None:
@@ -536,7 +556,7 @@ def _scope_class(simulation: Simulation) -> type[CancelScope]:
     class SimulatedScope(CancelScope):
         clock: Callable[[], float] = simulation.monotonic
         _waiters: Any = field(factory=_OrderedSet)
-        _lock: Any = field(factory=partial(SimulatedLock, simulation))
+        _lock: Any = field(factory=partial(SimulatedRLock, simulation))
 
     return SimulatedScope
 
@@ -567,18 +587,19 @@ def patch_library(simulation: Simulation) -> Iterator[None]:
         # The order of a set of tasks differs from run to run.
         return [task for task in in_order if task in done], pending
 
-    new_lock = partial(SimulatedLock, simulation)
-    threading_names = SimpleNamespace(
-        Event=partial(SimulatedEvent, simulation), Lock=new_lock, Thread=partial(SimulatedThread, simulation)
-    )
+    new_event = partial(SimulatedEvent, simulation)
+    new_locks = {"Lock": partial(SimulatedLock, simulation), "RLock": partial(SimulatedRLock, simulation)}
+    worker_threading = SimpleNamespace(Event=new_event, Thread=partial(SimulatedThread, simulation))
     queue_names = SimpleNamespace(SimpleQueue=partial(SimulatedQueue, simulation), Empty=queue.Empty)
     scope_class = _scope_class(simulation)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_concurrency, "threading", threading_names)
-        patch.setattr(_concurrency, "queue", queue_names)
-        patch.setattr(_concurrency, "ThreadWorkers", CheckedThreadWorkers)
+        patch.setattr(waiter, "threading", SimpleNamespace(Event=new_event))
+        patch.setattr(workers, "threading", worker_threading)
+        patch.setattr(workers, "queue", queue_names)
+        patch.setattr(workers, "ThreadWorkers", CheckedThreadWorkers)
         for module in (wait_queue, memory, fallback):
-            patch.setattr(module, "threading", SimpleNamespace(Lock=new_lock))
+            patch.setattr(module, "threading", SimpleNamespace(**new_locks))
+        patch.setattr(store, "WaitQueue", partial(wait_queue.WaitQueue, simulation.monotonic))
         for run_module in (cancel_orders, cancel_open_orders):
             patch.setattr(run_module, "CancelScope", scope_class)
         patch.setattr(asyncio, "wait", ordered_wait)
