@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
 
 import pytest
-from kill_switch import CancelOpen
+from kill_switch import CancelOpen, FindIds
 from sandboxes import HIGH_RATE, StartSandbox, call
 
 from bitget_spot import Report, cancel_open_orders
@@ -73,3 +74,22 @@ def cancel_open(mode: str) -> CancelOpen:
         return report
 
     return cancel_open
+
+
+@pytest.fixture
+def find(mode: str) -> FindIds:
+    """Return a function that calls `find` in this thread, or `find_asyncio` in a task, and returns the ids."""
+
+    async def find_in_task(client: Client, **arguments: Any) -> set[str]:
+        async with client:
+            orders = await cancel_open_orders.find_asyncio(client=client, **arguments)
+        return {str(order.order_id) for order in orders}
+
+    def find(client: Client, **arguments: Any) -> set[str]:
+        if mode == "asyncio":
+            return asyncio.run(find_in_task(client, **arguments))
+        with client:
+            orders = cancel_open_orders.find(client=client, **arguments)
+        return {str(order.order_id) for order in orders}
+
+    return find

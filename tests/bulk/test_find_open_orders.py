@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
 from kill_switch import CancelOpen, FindIds, fill_long_ago, reported_ids
 from sandboxes import StartSandbox, connect_to, still_open
 
-from bitget_spot import AuthenticationError, Credentials, InvalidParameterError, cancel_open_orders
-from bitget_spot_api import Client
+from bitget_spot import AuthenticationError, Credentials, InvalidParameterError
 from bitget_spot_api.operations import GET_CURRENT_PLAN_ORDERS, GET_UNFILLED_ORDERS
 
 pytestmark = pytest.mark.usefixtures("short_retry_pauses", "short_listing_intervals")
@@ -32,25 +30,6 @@ INVALID_FILTERS: list[tuple[dict[str, Any], str]] = [
     ({"symbols": ["BTC USDT"]}, r"did you mean BTCUSDT\?"),
     ({"symbols": ["BTC\tUSDT"]}, r"did you mean BTCUSDT\?"),
 ]
-
-
-@pytest.fixture
-def find(mode: str) -> FindIds:
-    """Return a function that calls `find` in this thread, or `find_asyncio` in a task, and returns the ids."""
-
-    async def find_in_task(client: Client, **arguments: Any) -> set[str]:
-        async with client:
-            orders = await cancel_open_orders.find_asyncio(client=client, **arguments)
-        return {str(order.order_id) for order in orders}
-
-    def find(client: Client, **arguments: Any) -> set[str]:
-        if mode == "asyncio":
-            return asyncio.run(find_in_task(client, **arguments))
-        with client:
-            orders = cancel_open_orders.find(client=client, **arguments)
-        return {str(order.order_id) for order in orders}
-
-    return find
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ def test_full_batches_and_a_rest() -> None:
 
 def test_a_batch_of_several_symbols() -> None:
     """Orders of several trading pairs share a batch; each has its pair and the category."""
-    (batch,) = as_json(plan(orders_with(1, "BTCUSDT") + [OrderRef(order_id="9", symbol="ETHUSDT")]))
+    (batch,) = as_json(plan([*orders_with(1), OrderRef(order_id="9", symbol="ETHUSDT")]))
     assert batch == [
         {"category": "SPOT", "symbol": "BTCUSDT", "orderId": "0"},
         {"category": "SPOT", "symbol": "ETHUSDT", "orderId": "9"},
@@ -97,7 +97,7 @@ def test_a_category_other_than_spot_needs_a_unified_account(category: str) -> No
 
 def test_a_category_that_a_classic_account_does_not_have() -> None:
     """A category other than SPOT is a ValueError for a classic account; the message says what to use."""
-    with pytest.raises(ValueError, match="category: MARGIN needs a unified account, and .* is classic; use SPOT"):
+    with pytest.raises(ValueError, match=r"category: MARGIN needs a unified account, and .* is classic; use SPOT"):
         cancel_orders.plan(orders=orders_with(1), account_type="classic", category="MARGIN")
 
 

@@ -19,6 +19,7 @@ from bitget_spot._bulk.report import attach_report
 from bitget_spot._cli import app
 from bitget_spot._cli.advice import Terminated, advice_for_error
 from bitget_spot._cli.output import Output
+from bitget_spot._cli.settings import parse_store
 from bitget_spot.errors import error_class
 from bitget_spot.rate_limit import RedisStore, SQLiteStore
 from bitget_spot.sandbox import Sandbox
@@ -102,7 +103,7 @@ def test_confirm(cli: Cli, sandbox: Sandbox) -> None:
     ("faults", "status", "expected"),
     [
         (["code=40018"], 3, "Add this machine's IP address to the API key's allowlist."),
-        (["code=40085"], 3, "This is a unified account, which this API does not support."),
+        (["code=40099"], 3, "Demo and live are mixed up: use --demo (or BITGET_DEMO=1) with a demo key"),
         (["code=40008"] * 2, 3, "Correct this machine's clock, preferably with NTP."),
         (["code=45055"], 1, "rejected, 45055: 1"),
         (["html-502"] * 6, 4, "InvalidResponseError: HTTP 502"),
@@ -289,10 +290,10 @@ def test_rate_limit_store_variable(cli: Cli, sandbox: Sandbox, tmp_path: Path, m
 @pytest.mark.parametrize("url", ["redis://u:hunter2@127.0.0.1:6379/0", "rediss://127.0.0.1:6379/0"])
 def test_parse_store(url: str, tmp_path: Path) -> None:
     """A path is that of a SQLite file, and a URL is that of a Redis server."""
-    with app.parse_store(url) as redis_store:
+    with parse_store(url) as redis_store:
         assert isinstance(redis_store, RedisStore)
         assert "hunter2" not in repr(redis_store)
-    with app.parse_store(f"sqlite:{tmp_path}/store") as sqlite_store:
+    with parse_store(f"sqlite:{tmp_path}/store") as sqlite_store:
         assert isinstance(sqlite_store, SQLiteStore)
 
 
@@ -323,11 +324,15 @@ def test_cancel_open_without_open_orders(cli: Cli, start_sandbox: StartSandbox) 
     assert result.out == "There were no open orders.\n"
 
 
-@pytest.mark.parametrize(("code", "status"), [("40014", 3), ("40085", 3), ("40034", 2)])
-def test_cancel_open_that_is_refused(cli: Cli, sandbox: Sandbox, code: str, status: int) -> None:
+@pytest.mark.parametrize(
+    ("code", "status", "options"), [("40014", 3, ()), ("40034", 2, ()), ("40085", 3, ("--account-type", "classic"))]
+)
+def test_cancel_open_that_is_refused(
+    cli: Cli, sandbox: Sandbox, code: str, status: int, options: tuple[str, ...]
+) -> None:
     """If the exchange refuses the listing for good, the command ends at once, with the reason and what to do."""
     sandbox.inject(f"list-code={code}")
-    result = cli("cancel-open", "--yes")
+    result = cli("cancel-open", "--yes", "--kind", "normal", *options)
     assert result.status == status
     assert count_open(sandbox) == 120
     assert len(sandbox.arrivals) == 1

@@ -127,9 +127,7 @@ def test_accepted_orders_that_are_not_cancelled_are_listed(
     assert ("  77\n" in text) is is_listed
     assert f"accepted, {confirmed or 'unconfirmed'}" in text
     conclusion = (
-        "The order is still open, filled or unknown.\n"
-        if is_listed
-        else "The order is cancelled; it was not filled.\n"
+        "The order is still open, filled or unknown.\n" if is_listed else "The order is cancelled; it was not filled.\n"
     )
     assert text.endswith(conclusion)
 

@@ -285,9 +285,7 @@ def test_expired_permit_is_not_used(send: Send, suspended_for: list[float], sent
     """A request does not leave with a permit that is too old: it is given back, and another one is acquired."""
     harness = RateLimitHarness(succeed)
     suspended = SuspendedTransport(harness.clock, suspended_for.copy())
-    harness.middleware.next_transport = ResponseMiddleware(
-        suspended, clock=ServerClock(), account=AccountTypeMemory()
-    )
+    harness.middleware.next_transport = ResponseMiddleware(suspended, clock=ServerClock(), account=AccountTypeMemory())
     assert send(harness.middleware, batch_cancel()).is_success
     assert suspended.sent_at == pytest.approx([sent_at])
     results = [release.result for release in harness.store.releases]

@@ -214,7 +214,7 @@ def test_kinds(mode: str) -> None:
 @stated_and_detected
 def test_strategy_order_that_fires_during_the_run(mode: str, account_type: str | None) -> None:
     """The normal order that it places is found and cancelled too."""
-    with new_sandbox() as sandbox:
+    with new_sandbox(cancel_delay=0.3) as sandbox:
         orders = sandbox.open_orders(3, category=FUTURES, kind="tpsl")
         placed: list[Order] = []
 
@@ -269,16 +269,18 @@ def test_faults_of_the_listing(mode: str, fault: str) -> None:
 @pytest.mark.parametrize("account_type", ["classic", None], ids=["stated", "detected"])
 def test_every_kind_of_a_classic_account(mode: str, account_type: str | None) -> None:
     """Normal, TP/SL and trigger orders are cancelled, and so is the order that a fired trigger order has placed."""
-    with new_sandbox("classic") as sandbox:
+    with new_sandbox("classic", cancel_delay=0.3) as sandbox:
         orders = sandbox.open_orders(60)
         orders += sandbox.open_orders(12, kind="tpsl") + sandbox.open_orders(12, kind="plan")
         last = orders[-1]
         placed: list[Order] = []
 
-        def fire_last(_outcomes: list[Outcome]) -> None:
-            if not placed and sandbox.orders[last.order_id].is_open:
+        def fire_last(outcomes: list[Outcome]) -> None:
+            # Now it has been listed, and its cancel has not been executed.
+            if any(outcome.kind == "plan" for outcome in outcomes) and not placed:
                 placed.append(fire(sandbox, last))
 
         report = run(mode, cancel_open_orders, sandbox, account_type, on_progress=fire_last)
+        assert len(placed) == 1
         check_against_ledger(report, sandbox, orders + placed)
         assert still_open(sandbox) == []

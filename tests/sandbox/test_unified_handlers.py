@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -145,14 +144,15 @@ def test_batch_does_not_cancel_strategy_orders(client: SandboxClient) -> None:
 
 def test_cancel_in_progress(open_client: OpenClient) -> None:
     """Until the cancel is executed another one fails with 25113, then with 25204; the order is cancelled."""
-    client = open_client(orders=0, account_type="unified", cancel_delay=0.2)
+    now = [0.0]
+    client = open_client(orders=0, account_type="unified", cancel_delay=0.2, timer=lambda: now[0])
     (order,) = client.sandbox.open_orders(1)
     first, again = cancel(client, item(order), item(order))
     assert (first.get("code") in (None, "0", "00000"), again["code"]) == (True, "25113")
     assert cancel(client, item(order))[0]["code"] == "25113"
     rows = data_of(client.post({"category": "SPOT"}, operation=CANCEL_UNIFIED_SYMBOL_ORDERS))["list"]
     assert [row["code"] for row in rows] == ["25113"]
-    time.sleep(0.21)
+    now[0] = 0.2
     assert cancel(client, item(order))[0]["code"] == "25204"
     assert client.sandbox.orders[order.order_id].status == "cancelled"
 
@@ -250,12 +250,13 @@ def test_refused_trading_pair(client: SandboxClient) -> None:
 
 def test_cancel_of_a_strategy_order(open_client: OpenClient) -> None:
     """The response has no data; a second cancel is refused with 25113, and with 25204 once the first is executed."""
-    client = open_client(orders=0, account_type="unified", cancel_delay=0.1)
+    now = [0.0]
+    client = open_client(orders=0, account_type="unified", cancel_delay=0.2, timer=lambda: now[0])
     (order,) = client.sandbox.open_orders(1, kind="tpsl", category=FUTURES)
     assert data_of(client.post({"clientOid": order.client_oid}, operation=CANCEL_UNIFIED_STRATEGY_ORDER)) is None
     body = {"orderId": order.order_id}
     assert code_of(client.post(body, operation=CANCEL_UNIFIED_STRATEGY_ORDER)) == "25113"
-    time.sleep(0.11)
+    now[0] = 0.2
     assert code_of(client.post(body, operation=CANCEL_UNIFIED_STRATEGY_ORDER)) == "25204"
     assert client.sandbox.orders[order.order_id].status == "cancelled"
 

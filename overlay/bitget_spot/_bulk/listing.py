@@ -113,7 +113,7 @@ class ListingRound:
         is_judged: It has been decided what it means.
         completed_at: When the last page had been read; `None` so far.
         last_error: Why the last page could not be read; `None` if it could.
-        has_failed: A page could not be read at first.
+        has_failed: A page could not be read, and has been asked for again.
 
     """
 
@@ -174,8 +174,8 @@ class ListingRound:
 
     def _fail(self, stream: Stream, error: BitgetError) -> None:
         self.last_error = error
-        self.has_failed = True
         if not ends_listing(error):
+            self.has_failed = True
             log.warning("cannot list the open %s orders: %s; trying again", stream.kind, error)
             stream.retry_at = self.scope.clock() + stream.pause
             stream.pause = min(2 * stream.pause, MAX_PAUSE)

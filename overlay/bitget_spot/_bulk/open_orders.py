@@ -202,8 +202,8 @@ class OpenOrderCanceller:
             return self._record_page(job)
         elif isinstance(job, SymbolCancelJob) and not self._is_refused(job.account, job.result):
             return self._record_symbol_cancel(job)
-        elif isinstance(job, SingleCancelJob | PlanSymbolsJob) and not self._is_refused(job.account, job.result):
-            return self.seen.record(self._single_cancels.record(job), now)
+        elif isinstance(job, SingleCancelJob | PlanSymbolsJob):
+            return self._record_single_cancel(job)
         return []
 
     def _is_refused(self, account: Account, result: object) -> bool:
@@ -250,6 +250,19 @@ class OpenOrderCanceller:
         self._round.has_sent = True
         rows = job.account.cancel_rows(job.result)
         return self.seen.cover(job.cancel, covered, rows, self._scope.clock())
+
+    def _record_single_cancel(self, job: SingleCancelJob | PlanSymbolsJob) -> list[Outcome]:
+        if self._is_refused(job.account, job.result):
+            self._single_cancels.discard(job)
+            self.seen.take_back(job.targets)
+            return []
+        now = self._scope.clock()
+        outcomes = self.seen.record(self._single_cancels.record(job), now)
+        if isinstance(job, PlanSymbolsJob) and not isinstance(job.result, BaseException):
+            symbol = job.symbols[0] if len(job.symbols) == 1 else None
+            rows = job.account.cancel_rows(job.result)
+            outcomes += self.seen.take_cancelled("plan", symbol, rows, job.context.attempts, now)
+        return outcomes
 
     def _cancel_due(self, order_ids: Iterable[str]) -> None:
         """Queue the cancels of listed orders that are due; those that wait for the cancel of a pair stay undecided."""

@@ -67,17 +67,41 @@ class SeenOrders:
             now: The time.
 
         """
-        row_by_id = {optional_text(row.order_id) or "": row for row in rows}
-        row_by_id.pop("", None)
-        open_orders = {open_order.order.order_id: open_order for open_order in covered if open_order.pending is None}
-        for order_id, row in row_by_id.items():
-            if row.error is None and order_id not in self.orders:
-                open_orders[order_id] = self.see(ListedOrder(order_id, symbol=cancel.symbol))
-        targets = [open_order.begin_cancel() for open_order in open_orders.values()]
-        relevant = [row_by_id.get(order_id) or Row(order_id) for order_id in open_orders]
+        row_by_id = {optional_text(row.order_id): row for row in rows}
+        targets = [open_order.begin_cancel() for open_order in covered if open_order.pending is None]
+        relevant = [row_by_id.get(target.order_id) or Row(target.order_id) for target in targets]
         for target, outcome in zip(targets, match_rows(targets, relevant, RequestContext()).outcomes, strict=True):
             target.outcome = evolve(outcome, attempts=cancel.attempts)
-        return self.record(targets, now)
+        outcomes = self.record(targets, now)
+        return outcomes + self.take_cancelled("normal", cancel.symbol, row_by_id.values(), cancel.attempts, now)
+
+    def take_cancelled(
+        self, kind: Kind, symbol: str | None, rows: Iterable[Row], attempts: int, now: float
+    ) -> list[Outcome]:
+        """
+        Take the orders that had not been listed when a request cancelled them, and return their outcomes.
+
+        Args:
+            kind: The kind of the orders.
+            symbol: Their trading pair, if it is known.
+            rows: What the response says about single orders.
+            attempts: How often the request was sent.
+            now: The time.
+
+        """
+        outcomes = []
+        for row in rows:
+            order_id = optional_text(row.order_id)
+            if row.error is None and order_id is not None and order_id not in self.orders:
+                open_order = self.see(ListedOrder(order_id, symbol=symbol, kind=kind))
+                open_order.record(evolve(open_order.outcome, status=Status.ACCEPTED, attempts=attempts), now)
+                outcomes.append(open_order.outcome)
+        return outcomes
+
+    def take_back(self, targets: Iterable[OrderTarget]) -> None:
+        """Forget cancels under way that were refused because the account is of the other type."""
+        for target in targets:
+            self.orders[str(target.order_id)].pending = None
 
     def take_finished(self, order: ListedOrder, started_at: int) -> bool:
         """

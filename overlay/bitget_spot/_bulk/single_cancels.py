@@ -119,12 +119,16 @@ class SingleCancels:
     def record(self, job: SingleCancelJob | PlanSymbolsJob) -> list[OrderTarget]:
         """Record the outcomes of a request, and return its orders."""
         self._record_outcomes(job)
-        self._in_flight.discard(job)
+        self.discard(job)
         error = job.result
         is_expected = isinstance(error, EXPECTED_ERRORS) and not isinstance(error, FATAL_ERRORS)
         if isinstance(error, BaseException) and not is_expected:
             self.fatal_error = self.fatal_error or error
         return job.targets
+
+    def discard(self, job: SingleCancelJob | PlanSymbolsJob) -> None:
+        """Forget a request that is over."""
+        self._in_flight.discard(job)
 
     def record_interrupted(self) -> None:
         """Record what is known about the requests in flight."""
