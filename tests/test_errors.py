@@ -6,7 +6,7 @@ import builtins
 import inspect
 import pickle
 import re
-from itertools import chain
+from itertools import chain, product
 
 import pytest
 
@@ -15,6 +15,7 @@ from bitget_spot.errors import (
     ApiError,
     AuthenticationError,
     BitgetError,
+    CancelInProgressError,
     ClockError,
     CredentialsError,
     DeadlineExceeded,
@@ -32,6 +33,7 @@ from bitget_spot.errors import (
     SystemBusyError,
     Violation,
     WrongEnvironmentError,
+    code_class,
     error_class,
 )
 from bitget_spot_api.models import OrderRef
@@ -56,6 +58,7 @@ EXAMPLES: tuple[BitgetError, ...] = (
     WrongEnvironmentError("40085", "unified account", 400, 1),
     InvalidParameterError("40034", "Parameter does not exist", 400, 1),
     OrderNotFoundError("43001", "Заявка не существует", 400, 1),
+    CancelInProgressError("25113", "being cancelled", 200, 1),
     OrderStateError("45055", "current status cannot be cancelled", 200, 1),
     MarketStateError("40309", "symbol has been removed", 400, 1),
     RateLimitedError("429", "Too Many Requests", 429),
@@ -91,6 +94,7 @@ def test_every_class_has_an_example() -> None:
         (WrongEnvironmentError, (ApiError,)),
         (InvalidParameterError, (ApiError,)),
         (OrderNotFoundError, (ApiError,)),
+        (CancelInProgressError, (ApiError,)),
         (OrderStateError, (ApiError,)),
         (MarketStateError, (ApiError,)),
         (RateLimitedError, (ApiError,)),
@@ -137,44 +141,89 @@ def test_no_builtin_is_shadowed() -> None:
     assert not {cls.__name__ for cls in CLASSES} & set(dir(builtins))
 
 
+GATEWAY_CODES = [
+    ("40009", AuthenticationError),
+    ("40008", ClockError),
+    ("40004", ClockError),
+    ("40018", PermissionDeniedError),
+    ("22010", PermissionDeniedError),
+    ("40084", WrongEnvironmentError),
+    ("40085", WrongEnvironmentError),
+    ("40099", WrongEnvironmentError),
+    ("429", RateLimitedError),
+    ("40918", RateLimitedError),
+    ("40015", SystemBusyError),
+    ("45001", SystemBusyError),
+    pytest.param("40808", InvalidParameterError, id="ambiguous-40808"),
+    pytest.param("12345", ApiError, id="unknown"),
+    pytest.param("", ApiError, id="empty"),
+    pytest.param("0429", ApiError, id="not-a-number-compare"),
+]
+CLASSIC_CODES = [
+    ("40034", InvalidParameterError),
+    ("00171", InvalidParameterError),
+    ("400172", InvalidParameterError),
+    ("40912", InvalidParameterError),
+    ("43001", OrderNotFoundError),
+    ("40109", OrderNotFoundError),
+    ("45057", OrderNotFoundError),
+    ("45055", OrderStateError),
+    ("13010", OrderStateError),
+    ("40309", MarketStateError),
+    ("25204", ApiError),
+    ("25113", ApiError),
+]
+UNIFIED_CODES = [
+    ("25204", OrderNotFoundError),
+    ("25113", CancelInProgressError),
+    ("25245", WrongEnvironmentError),
+    ("13010", ApiError),
+]
+
+
+@pytest.mark.parametrize("api_version", ["v2", "v3"])
+@pytest.mark.parametrize(("code", "cls"), GATEWAY_CODES)
+def test_class_of_a_code_of_the_gateway(code: str, cls: type[ApiError], api_version: str) -> None:
+    """A code of the gateway stands for the same class in both versions; an unknown one for `ApiError` itself."""
+    assert error_class(code, api_version) is cls
+
+
 @pytest.mark.parametrize(
-    ("code", "cls"),
+    ("code", "api_version", "cls"),
     [
-        ("40009", AuthenticationError),
-        ("40008", ClockError),
-        ("40004", ClockError),
-        ("40018", PermissionDeniedError),
-        ("22010", PermissionDeniedError),
-        ("40085", WrongEnvironmentError),
-        ("40099", WrongEnvironmentError),
-        ("40034", InvalidParameterError),
-        ("00171", InvalidParameterError),
-        ("400172", InvalidParameterError),
-        ("40912", InvalidParameterError),
-        ("43001", OrderNotFoundError),
-        ("45057", OrderNotFoundError),
-        ("45055", OrderStateError),
-        ("13010", OrderStateError),
-        ("40309", MarketStateError),
-        ("429", RateLimitedError),
-        ("40918", RateLimitedError),
-        ("40015", SystemBusyError),
-        ("45001", SystemBusyError),
-        pytest.param("40808", InvalidParameterError, id="ambiguous-40808"),
-        pytest.param("12345", ApiError, id="unknown"),
-        pytest.param("", ApiError, id="empty"),
-        pytest.param("0429", ApiError, id="not-a-number-compare"),
+        *((code, "v2", cls) for code, cls in CLASSIC_CODES),
+        *((code, "v3", cls) for code, cls in UNIFIED_CODES),
     ],
 )
-def test_class_of_a_code(code: str, cls: type[ApiError]) -> None:
-    """A code stands for the class of its group in the document; an unknown one stands for `ApiError` itself."""
-    assert error_class(code) is cls
+def test_class_of_a_code_about_orders(code: str, api_version: str, cls: type[ApiError]) -> None:
+    """A code about orders and parameters stands for the class of its group in its own version of the API."""
+    assert error_class(code, api_version) is cls
 
 
-def test_every_code_has_a_class() -> None:
-    """No code of the document stands for plain `ApiError`, and every subclass has a code."""
-    classes = {error_class(code) for code in chain.from_iterable(ERROR_CODES.values())}
+@pytest.mark.parametrize("family", sorted(ERROR_CODES))
+def test_every_code_has_a_class(family: str) -> None:
+    """No code of the document stands for plain `ApiError`, and each is found by its version."""
+    versions = ["v2", "v3"] if family == "gateway" else [family]
+    for (name, codes), version in product(ERROR_CODES[family].items(), versions):
+        for code in codes:
+            assert code_class(code, version) == name
+            assert error_class(code, version) is not ApiError
+
+
+def test_every_class_has_a_code() -> None:
+    """Every subclass of `ApiError` stands for some code."""
+    families = [("v2", ERROR_CODES["gateway"]), ("v2", ERROR_CODES["v2"]), ("v3", ERROR_CODES["v3"])]
+    classes = set()
+    for version, groups in families:
+        classes |= {error_class(code, version) for code in chain.from_iterable(groups.values())}
     assert classes == {cls for cls in CLASSES if issubclass(cls, ApiError)} - {ApiError}
+
+
+def test_families_do_not_contradict_each_other() -> None:
+    """A code of the gateway is in no other family, so it cannot mean anything else there."""
+    gateway = set(chain.from_iterable(ERROR_CODES["gateway"].values()))
+    for family in ("v2", "v3"):
+        assert gateway.isdisjoint(chain.from_iterable(ERROR_CODES[family].values()))
 
 
 def test_attributes_of_an_api_error() -> None:

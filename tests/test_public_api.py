@@ -38,7 +38,7 @@ def test_everything_public_is_exported() -> None:
     ("module", "names"),
     [
         (cancel_orders, ["asyncio", "plan", "sync"]),
-        (cancel_open_orders, ["asyncio", "find", "find_asyncio", "sync"]),
+        (cancel_open_orders, ["ListedOrder", "asyncio", "find", "find_asyncio", "sync"]),
         (server_time, ["ClockReading", "asyncio", "sync"]),
         (warm_up, ["asyncio", "sync"]),
     ],
@@ -83,10 +83,10 @@ def test_only_generated_files_have_the_banner() -> None:
         assert "@generated" not in path.read_text("utf-8"), path
 
 
-@pytest.mark.parametrize("number", [10, 50])
+@pytest.mark.parametrize("number", [10, 20, 50])
 def test_numbers_of_the_document_are_not_repeated(number: int) -> None:
-    """The overlay derives the rate limit and the size of a batch from the document."""
-    allowed = {"TIMEOUT", "10**"}
+    """The overlay derives the rate limit and the sizes of batches from the document."""
+    allowed = {"TIMEOUT", "10**", "MAX_PAGES", "MAX_SYMBOLS", "SIDE_BY_SIDE", "CURRENT_PAGE"}
     for path in OVERLAY:
         text = path.read_text("utf-8")
         for node in ast.walk(ast.parse(text)):

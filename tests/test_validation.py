@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from bitget_spot import validation
 from bitget_spot.errors import Violation
 from bitget_spot.validation import MODES, order_problems, validate_batch, validate_body
+from bitget_spot_api.operations import BATCH_CANCEL_ORDERS, OPERATIONS
 
 ONE_ORDER = [{"orderId": "1"}]
 
@@ -24,7 +25,21 @@ ONE_ORDER = [{"orderId": "1"}]
 @pytest.mark.parametrize(("body", "places"), [row[1:] for row in BODIES], ids=[row[0] for row in BODIES])
 def test_violations_of_a_body(body: bytes, places: list[str]) -> None:
     """The violations of a body are exactly at the places in the table; a valid body has none."""
-    assert sorted(violation.place for violation in validate_body(body)) == places
+    assert sorted(violation.place for violation in validate_body(BATCH_CANCEL_ORDERS, body)) == places
+
+
+def test_other_operations_have_no_rules() -> None:
+    """Only the two batch cancels have consistency rules; any other body may be sent."""
+    with_rules = {each.operation_id for each in OPERATIONS.values() if validate_body(each, b"no JSON")}
+    assert with_rules == {"batchCancelOrders", "batchCancelUnifiedOrders"}
+    assert validate_body(None, b"no JSON") == ()
+
+
+def test_blank_id_is_reported_before_repeated_orders() -> None:
+    """The violations of single orders come first, in the order of the list, and then those between orders."""
+    orders = [{"orderId": "1"}, {"orderId": "1"}, {"orderId": " "}]
+    places = [violation.place for violation in validate_batch({"orderList": orders})]
+    assert places == ["orderList[2].orderId", "orderList[1]"]
 
 
 def test_table_of_bodies_is_large() -> None:
@@ -134,14 +149,14 @@ def test_forty_characters_are_shown(length: int, shown: str) -> None:
 
 def test_duplicate_keys_are_violations() -> None:
     """A key that is given twice in one object is a violation, because the exchange may read either value."""
-    (violation,) = validate_body(b'{"orderList":[{"orderId":"1","orderId":"2"}]}')
+    (violation,) = validate_body(BATCH_CANCEL_ORDERS, b'{"orderList":[{"orderId":"1","orderId":"2"}]}')
     assert str(violation).startswith("orderId: is given twice")
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
 def test_numbers_that_only_python_reads_are_not_json(number: str) -> None:
     """NaN and infinity are not JSON, wherever they are."""
-    (violation,) = validate_body(f'{{"orderList":[{{"orderId":"1"}}],"x":{number}}}'.encode())
+    (violation,) = validate_body(BATCH_CANCEL_ORDERS, f'{{"orderList":[{{"orderId":"1"}}],"x":{number}}}'.encode())
     assert violation.place == "body"
     assert "not JSON" in violation.problem
 
@@ -149,7 +164,7 @@ def test_numbers_that_only_python_reads_are_not_json(number: str) -> None:
 def validate_nested_mode(depth: int) -> tuple[Violation, ...]:
     """Validate a batch whose mode is a list that is nested so deep."""
     nested = "[" * depth + "]" * depth
-    return validate_body(f'{{"batchMode":{nested},"orderList":[{{"orderId":"1"}}]}}'.encode())
+    return validate_body(BATCH_CANCEL_ORDERS, f'{{"batchMode":{nested},"orderList":[{{"orderId":"1"}}]}}'.encode())
 
 
 def test_deeply_nested_values_are_violations() -> None:
@@ -195,7 +210,7 @@ def test_common_batches_are_validated_quickly(
     for slow in ("_duplicate_keys", "order_problems"):
         monkeypatch.setattr(validation, slow, fail)
     body = {"orderList": make_orders(count, id_field), **more}
-    assert validate_body(json.dumps(body).encode()) == ()
+    assert validate_body(BATCH_CANCEL_ORDERS, json.dumps(body).encode()) == ()
 
 
 # Any body
@@ -226,13 +241,15 @@ def test_any_json_can_be_validated(body: Any) -> None:
     violations = validate_batch(body)
     assert all(isinstance(violation, Violation) for violation in violations)
     assert all(violation.place and violation.problem for violation in violations)
-    assert sorted(map(str, validate_body(json.dumps(body).encode()))) == sorted(map(str, violations))
+    assert sorted(map(str, validate_body(BATCH_CANCEL_ORDERS, json.dumps(body).encode()))) == sorted(
+        map(str, violations)
+    )
 
 
 @given(st.binary())
 def test_any_bytes_can_be_validated(body: bytes) -> None:
     """Any bytes give violations or none, never an exception."""
-    assert isinstance(validate_body(body), tuple)
+    assert isinstance(validate_body(BATCH_CANCEL_ORDERS, body), tuple)
 
 
 TEXT = st.text(min_size=1, max_size=64).filter(str.strip)

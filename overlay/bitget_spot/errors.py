@@ -13,9 +13,10 @@ The exceptions, and which of them each code of the exchange stands for.
         ├── AuthenticationError                  key, passphrase or signature
         ├── ClockError                           the timestamp
         ├── PermissionDeniedError                what the key, the IP address or the account may not do
-        ├── WrongEnvironmentError                a unified account (40085), demo and live mixed up (40099)
+        ├── WrongEnvironmentError                the other type of account (40084, 40085), demo and live mixed up (40099)
         ├── InvalidParameterError                the request itself
         ├── OrderNotFoundError                   filled, cancelled earlier or never there; the code does not say which
+        ├── CancelInProgressError                the exchange is already executing a cancel of the order
         ├── OrderStateError                      the order's state forbids the cancel
         ├── MarketStateError                     the market's state forbids the cancel
         ├── RateLimitedError                     too many requests

@@ -56,7 +56,7 @@ def _validate_content(
 ) -> tuple[Violation, ...]:
     try:
         body = json.loads(content, parse_constant=_reject_constant)
-        if _is_trivially_valid(body, content):
+        if validate is validate_batch and _is_trivially_valid(body, content):
             return ()
         duplicates = _duplicate_keys(content)
     except (ValueError, RecursionError):

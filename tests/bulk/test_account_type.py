@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final, TypeAlias
 
 import pytest
-from attrs import evolve
+from account_types import change_type, change_type_when, learned
 from reports import confirmations, report_carried_by, status_counts
 from sandboxes import HIGH_RATES, StartSandbox, call, connect_to, count_requests, still_open
 
@@ -22,7 +22,6 @@ from bitget_spot import (
 )
 from bitget_spot._bulk.planner import SYMBOL_MISSING
 from bitget_spot._middleware.account_type import AccountType
-from bitget_spot.client import SpotClient
 from bitget_spot.sandbox import Order, Sandbox
 from bitget_spot_api import Client
 from bitget_spot_api.models import OrderRef
@@ -66,18 +65,6 @@ def batch_sizes(sandbox: Sandbox, account_type: str) -> list[int]:
     """Return how many orders each batch for a type of account had, in the order of arrival."""
     path = OPERATION_OF[account_type].path
     return [arrival.order_count for arrival in sandbox.arrivals if arrival.path == path]
-
-
-def change_type(sandbox: Sandbox, account_type: AccountType) -> None:
-    """Give the sandbox's account another type, as the exchange does when its owner upgrades it."""
-    account = sandbox._accounts[sandbox.api_key]
-    sandbox._accounts[sandbox.api_key] = evolve(account, account_type=account_type)
-
-
-def learned(client: SpotClient, account_type: AccountType) -> SpotClient:
-    """Return a client that has learned the type of its account earlier."""
-    client._account.learned = account_type
-    return client
 
 
 def test_a_unified_account_is_detected(unified: Sandbox, cancel: Cancel) -> None:
@@ -327,19 +314,8 @@ def test_a_lost_response_before_the_switch(confirm: bool, start_sandbox: StartSa
     sandbox.inject("code=40085", operation=BATCH_CANCEL_ORDERS)
     sandbox.inject("code=25114", operation=BATCH_CANCEL_UNIFIED_ORDERS)
     client = connect_to(sandbox)
-    change_type_after_the_first_attempt(sandbox)
+    change_type_when(sandbox, "unified", lambda: True)
     report = cancel(client, all_refs(sandbox), confirm=confirm)
     assert {(outcome.status, outcome.code) for outcome in report} == {(Status.UNKNOWN, "25114")}
     if confirm:
         assert confirmations(report) == [Confirmed.CANCELLED] * 4
-
-
-def change_type_after_the_first_attempt(sandbox: Sandbox) -> None:
-    """Let the account become unified when the first request has been executed."""
-    original = sandbox.record_response
-
-    def record_response(*arguments: Any) -> None:
-        original(*arguments)
-        change_type(sandbox, "unified")
-
-    sandbox.record_response = record_response  # type: ignore[method-assign]

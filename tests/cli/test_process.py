@@ -87,7 +87,7 @@ def test_signal_during_the_kill_switch(
     number: int, status: int, slow_sandbox: Sandbox, start_process: StartProcess
 ) -> None:
     """The report has every order that was listed, and no outcome contradicts the exchange."""
-    process = start_process("cancel-open", "--yes", "--json")
+    process = start_process("cancel-open", "--yes", "--json", "--list-first")
     wait_for_requests(slow_sandbox, with_orders=True)
     process.send_signal(number)
     out, err = process.communicate(timeout=TIMEOUT)
@@ -293,7 +293,7 @@ def test_cancel_open_asks_first(reply: str, start_sandbox: StartSandbox) -> None
     session.type(reply)
     assert session.finish() == 0
     assert count_open(sandbox) == 9 - len(orders)
-    assert "accepted, cancelled" in session.text
+    assert "All 3 orders are cancelled; none was filled." in session.text
 
 
 @pytest.mark.parametrize(

@@ -9,16 +9,20 @@ import httpx
 import pytest
 from batch_bodies import BODIES
 from sending import Send, both_modes, in_task, in_thread
+from unified_bodies import BODIES as UNIFIED_BODIES
 
 from bitget_spot._middleware.base import Transport
 from bitget_spot._middleware.context import REQUEST_CONTEXT, RequestContext, context_of
 from bitget_spot._middleware.validate import ValidateMiddleware
 from bitget_spot.errors import InvalidBatchError
-from bitget_spot_api.operations import BATCH_CANCEL_ORDERS
+from bitget_spot_api.operations import BATCH_CANCEL_ORDERS, BATCH_CANCEL_UNIFIED_ORDERS
 
 URL = f"https://api.bitget.com{BATCH_CANCEL_ORDERS.path}"
-VALID_BODIES = [row for row in BODIES if not row[2]]
-INVALID_BODIES = [row for row in BODIES if row[2]]
+UNIFIED_URL = f"https://api.bitget.com{BATCH_CANCEL_UNIFIED_ORDERS.path}"
+CASES = [
+    *(pytest.param(URL, body, places, id=f"classic: {name}") for name, body, places in BODIES),
+    *(pytest.param(UNIFIED_URL, body, places, id=f"unified: {name}") for name, body, places in UNIFIED_BODIES),
+]
 
 
 class RecordingTransport(Transport):
@@ -43,25 +47,37 @@ class RecordingTransport(Transport):
 
 
 @both_modes
-@pytest.mark.parametrize(
-    ("body", "places"), [row[1:] for row in INVALID_BODIES], ids=[row[0] for row in INVALID_BODIES]
-)
-def test_invalid_batch_is_refused_before_sending(send: Send, body: bytes, places: list[str]) -> None:
+@pytest.mark.parametrize(("url", "body", "places"), [case for case in CASES if case.values[2]])
+def test_invalid_batch_is_refused_before_sending(send: Send, url: str, body: bytes, places: list[str]) -> None:
     """Nothing of an invalid batch is sent, and one error has every violation."""
     transport = RecordingTransport()
     with pytest.raises(InvalidBatchError) as caught:
-        send(ValidateMiddleware(transport), httpx.Request("POST", URL, content=body))
+        send(ValidateMiddleware(transport), httpx.Request("POST", url, content=body))
     assert transport.bodies == []
     assert sorted(violation.place for violation in caught.value.violations) == places
 
 
 @both_modes
-@pytest.mark.parametrize("body", [row[1] for row in VALID_BODIES], ids=[row[0] for row in VALID_BODIES])
-def test_valid_batch_is_sent_unchanged(send: Send, body: bytes) -> None:
+@pytest.mark.parametrize(
+    ("url", "body"), [pytest.param(*case.values[:2], id=case.id) for case in CASES if not case.values[2]]
+)
+def test_valid_batch_is_sent_unchanged(send: Send, url: str, body: bytes) -> None:
     """A valid batch is sent once, byte for byte."""
     transport = RecordingTransport()
-    assert send(ValidateMiddleware(transport), httpx.Request("POST", URL, content=body)).is_success
+    assert send(ValidateMiddleware(transport), httpx.Request("POST", url, content=body)).is_success
     assert transport.bodies == [body]
+
+
+@both_modes
+def test_batch_of_a_bulk_run_is_not_checked_again(send: Send) -> None:
+    """A bulk run checks the orders before it builds batches, so their bodies are sent as they are."""
+    transport = RecordingTransport()
+    token = REQUEST_CONTEXT.set(RequestContext(is_valid=True))
+    try:
+        send(ValidateMiddleware(transport), httpx.Request("POST", URL, content=b"{}"))
+    finally:
+        REQUEST_CONTEXT.reset(token)
+    assert transport.bodies == [b"{}"]
 
 
 @both_modes

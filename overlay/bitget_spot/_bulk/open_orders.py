@@ -225,7 +225,7 @@ class OpenOrderCanceller:
             if cancel.succeeded_at is not None and job.sent_at < cancel.succeeded_at:
                 # The page is older than the success; the next listing shows whether its orders are still open.
                 covered = covered_orders(self._symbol_cancels, cancel, listed)
-                outcomes += self.seen.cover(cancel, covered, (), self._scope.clock())
+                outcomes += self.seen.cover(cancel, covered, cancel.failed_rows, self._scope.clock())
         return outcomes
 
     def _note_time(self, job: PageJob) -> None:
@@ -248,7 +248,8 @@ class OpenOrderCanceller:
         if not cancels.record(job, is_needed=bool(covered) or self._round.completed_at is None):
             return []
         self._round.has_sent = True
-        rows = job.account.cancel_rows(job.result)
+        rows = list(job.account.cancel_rows(job.result))
+        job.cancel.failed_rows = [row for row in rows if row.error is not None]
         return self.seen.cover(job.cancel, covered, rows, self._scope.clock())
 
     def _record_single_cancel(self, job: SingleCancelJob | PlanSymbolsJob) -> list[Outcome]:

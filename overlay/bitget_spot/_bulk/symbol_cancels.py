@@ -6,9 +6,9 @@ import random
 from collections.abc import Iterator
 from typing import Final
 
-from attrs import define, field
+from attrs import Factory, define, field
 
-from bitget_spot._bulk.accounts import Account, Call, ListedOrder
+from bitget_spot._bulk.accounts import Account, Call, ListedOrder, Row
 from bitget_spot._bulk.jobs import Job
 from bitget_spot._bulk.recovery import EXPECTED_ERRORS, is_temporary
 from bitget_spot._middleware.context import CancelScope, RequestContext, may_have_been_executed
@@ -48,6 +48,7 @@ class SymbolCancel:
         failures: How many attempts have failed.
         has_failed: It is not attempted any more.
         maybe_executed: An attempt may have been executed although no response said so.
+        failed_rows: What the response says about orders that it did not cancel.
 
     """
 
@@ -59,6 +60,7 @@ class SymbolCancel:
     failures: int = 0
     has_failed: bool = False
     maybe_executed: bool = False
+    failed_rows: list[Row] = Factory(list)
 
     @property
     def hold_back_until(self) -> float:
