@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 import pytest
-from kill_switch import CancelOpen, FindIds, confirmed_by_id, reported_ids, state_at_exchange
+from open_orders import CancelOpen, FindIds, confirmed_by_id, reported_ids, state_at_exchange
 from reports import report_carried_by, status_counts
 from sandboxes import StartSandbox, call, connect_to, count_requests, still_open
 
