@@ -9,8 +9,10 @@ here.
 
 from __future__ import annotations
 
+import os
 import re
 import sys
+import tomllib
 from enum import EnumType
 from pathlib import Path
 from typing import Any
@@ -24,20 +26,51 @@ sys.path.insert(0, str(Path(__file__).parent / "_extensions"))
 # The extension reads the document as the scripts do.
 sys.path.insert(0, str(Path(__file__).parents[1] / "openapi"))
 
+METADATA = tomllib.loads(Path(__file__).parents[1].joinpath("pyproject.toml").read_text("utf-8"))["project"]
+
+
+def repository_of(metadata: dict[str, Any]) -> str:
+    """Return the URL of the repository: the project's, else that of the workflow that builds the site; else nothing."""
+    if "GITHUB_REPOSITORY" in os.environ:
+        default = f"{os.environ.get('GITHUB_SERVER_URL', 'https://github.com')}/{os.environ['GITHUB_REPOSITORY']}"
+    else:
+        default = ""
+    url: str = metadata.get("urls", {}).get("Repository", default)
+    return url
+
+
 project = "bitget-spot"
+version = METADATA["version"]
+release = version
 author = "The bitget-spot developers"
 extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "sphinx_copybutton",
+    "exceptions_table",
     "openapi_document",
+    "pictures",
 ]
 exclude_patterns = ["_build"]
+templates_path = ["_templates"]
 html_theme = "furo"
 html_title = "bitget-spot"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_js_files = ["fold.js"]
+html_logo = "_static/logo.svg"
+html_context = {"repository_url": repository_of(METADATA)}
+html_sidebars = {
+    "**": [
+        "sidebar/brand.html",
+        "sidebar/search.html",
+        "sidebar/scroll-start.html",
+        "sidebar/navigation.html",
+        "sidebar/scroll-end.html",
+        "sidebar/about.html",
+    ]
+}
 html_copy_source = False
 html_show_sourcelink = False
 html_show_copyright = False
@@ -91,10 +124,11 @@ def prepare_docstring(_app: Sphinx, what: str, name: str, _obj: object, _options
     if what in PROSE_OBJECTS and SECTIONS.isdisjoint(lines):
         saved_docstrings[name] = list(lines)
     if what == "module":
-        lines[:] = _with_literal_blocks(lines)
+        # The page of the exceptions has a table instead of the tree.
+        lines[:] = [] if name == "bitget_spot.errors" else _with_literal_blocks(lines)
     if name.startswith("bitget_spot_api.api."):
         # The generator puts a space before the first line of a description, and does not know the overlay's exceptions.
-        described = lines[: lines.index("Raises:")]
+        described = lines[: lines.index("Raises:")] if "Raises:" in lines else lines
         lines[:] = [line[1:] if re.match(r" \S", line) else line for line in described]
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from bitget_spot import Credentials, InvalidBatchError, OriginError, connect
+from bitget_spot import Credentials, InvalidBatchError, OriginError, Status, cancel_orders, connect
 from bitget_spot.client import DEFAULT_TIMEOUT, SpotClient, require_spot_client
 from bitget_spot.rate_limit import MemoryStore
 from bitget_spot_api import Client
@@ -306,3 +306,131 @@ def test_invalid_header_values_are_refused(value: str, argument: str, header: st
     """A value that HTTP does not allow in a header is refused under the header's name, before anything is sent."""
     with pytest.raises(ValueError, match=f"^{header}: .* is not a valid header value; use printable ASCII text$"):
         connect(credentials, **{argument: value})  # type: ignore[arg-type]  # by name
+
+
+# The environment, the timeout and the account
+
+
+def test_origin_from_the_environment(
+    credentials: Credentials, respond_with: RespondWith, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without `base_url`, BITGET_API_BASE_URL names the exchange; an empty variable, like none, is the live one."""
+    monkeypatch.setenv("BITGET_API_BASE_URL", "http://127.0.0.1:8787")
+    transport = respond_with()
+    batch_cancel_orders.sync(client=connect(credentials, transport=transport), body=BODY)
+    batch_cancel_orders.sync(client=connect(credentials, transport=transport, base_url=SERVER_URL), body=BODY)
+    monkeypatch.setenv("BITGET_API_BASE_URL", "")
+    batch_cancel_orders.sync(client=connect(credentials, transport=transport), body=BODY)
+    hosts = [request.url.host for request in requests_of(transport)]
+    assert hosts == ["127.0.0.1", "api.bitget.com", "api.bitget.com"]
+
+
+@pytest.mark.parametrize("timeout", [0, -1.0, float("nan")])
+def test_invalid_timeouts_are_refused(timeout: float, credentials: Credentials) -> None:
+    """A timeout must be more than zero seconds."""
+    with pytest.raises(ValueError, match=f"^timeout: {timeout} is not a valid duration; give seconds, more than 0$"):
+        connect(credentials, timeout=timeout)
+
+
+@pytest.mark.parametrize("account_id", ["", " ", "\t"])
+def test_blank_account_ids_are_refused(account_id: str, credentials: Credentials) -> None:
+    """A name for the account that is blank is refused: it would be the same for every account."""
+    with pytest.raises(ValueError, match=r"^account_id: is blank; give a name for the account, or leave it out$"):
+        connect(credentials, account_id=account_id)
+
+
+def budgets_of(respond_with: RespondWith, *clients: dict[str, str]) -> int:
+    """Return how many budgets clients with these keys and account ids have in one store."""
+    store = MemoryStore()
+    for arguments in clients:
+        credentials = Credentials(arguments["key"], "s", "p")
+        client = connect(
+            credentials, transport=respond_with(), rate_limit_store=store, account_id=arguments.get("account_id")
+        )
+        batch_cancel_orders.sync(client=client, body=BODY)
+    return len(store._states)
+
+
+def test_keys_with_one_account_id_share_a_budget(respond_with: RespondWith, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By default each key counts as an account; a name, given to `connect` or in the environment, unites them."""
+    assert budgets_of(respond_with, {"key": "a"}, {"key": "b"}) == 2
+    assert budgets_of(respond_with, {"key": "a", "account_id": "x"}, {"key": "b", "account_id": "x"}) == 1
+    assert budgets_of(respond_with, {"key": "a", "account_id": "x"}, {"key": "a", "account_id": "y"}) == 2
+    monkeypatch.setenv("BITGET_ACCOUNT_ID", "x")
+    assert budgets_of(respond_with, {"key": "a"}, {"key": "b"}) == 1
+    assert budgets_of(respond_with, {"key": "a"}, {"key": "b", "account_id": "x"}) == 1
+    monkeypatch.setenv("BITGET_ACCOUNT_ID", "")
+    assert budgets_of(respond_with, {"key": "a"}, {"key": "b"}) == 2
+
+
+def test_connections_are_closed_when_the_last_one_leaves(credentials: Credentials) -> None:
+    """A client that is entered twice at a time is closed once, when it is left for the second time."""
+    closed: list[str] = []
+
+    class Transport(httpx.BaseTransport):
+        def close(self) -> None:
+            closed.append("threads")
+
+    class AsyncTransport(httpx.AsyncBaseTransport):
+        async def aclose(self) -> None:
+            closed.append("loop")
+
+    client = connect(credentials, transport=Transport())
+    with client, client:
+        pass
+    assert closed == ["threads"]
+
+    async def enter_twice() -> None:
+        async with client:
+            async with client:
+                pass
+            assert closed == ["threads"]
+
+    client = connect(credentials, transport=AsyncTransport())
+    asyncio.run(enter_twice())
+    assert closed == ["threads", "loop"]
+
+
+def test_client_can_be_closed_without_a_statement(credentials: Credentials) -> None:
+    """`close` and `aclose` close the connections of the threads and of the running loop."""
+    closed: list[str] = []
+
+    class Transport(httpx.BaseTransport, httpx.AsyncBaseTransport):
+        def close(self) -> None:
+            closed.append("threads")
+
+        async def aclose(self) -> None:
+            closed.append("loop")
+
+    client = connect(credentials, transport=Transport())
+    client.close()
+    asyncio.run(client.aclose())
+    assert closed == ["threads", "loop"]
+
+
+def test_request_that_cannot_be_written_is_not_sent(credentials: Credentials) -> None:
+    """If httpx refuses to write a request, the outcome of its orders is `not_sent`."""
+
+    def refuse(_: httpx.Request) -> httpx.Response:
+        raise httpx.LocalProtocolError("an invalid header")
+
+    client = connect(credentials, transport=httpx.MockTransport(refuse), rate_limit_store=MemoryStore())
+    report = cancel_orders.sync(client=client, orders=[OrderRef(order_id="1")])
+    assert [outcome.status for outcome in report] == [Status.NOT_SENT]
+
+
+@pytest.mark.parametrize("proxy", ["127.0.0.1:8080", "ftp://user:hunter2@127.0.0.1", "http://a:hunter2:c"])
+def test_invalid_proxies_are_refused(proxy: str, credentials: Credentials) -> None:
+    """What is not the URL of a proxy is refused at once; the message does not show it, for it may have a password."""
+    with pytest.raises(ValueError, match=r"^proxy: not a valid URL of a proxy; expected something like") as caught:
+        connect(credentials, proxy=proxy)
+    assert "hunter2" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_request_goes_through_the_proxy(credentials: Credentials) -> None:
+    """A request is sent to the proxy that was given."""
+    # Nothing listens there.
+    client = connect(credentials, proxy="http://127.0.0.1:1", max_retries=0, rate_limit_store=MemoryStore())
+    with client, pytest.raises(httpx.ConnectError):
+        batch_cancel_orders.sync(client=client, body=BODY)

@@ -54,6 +54,11 @@ def test_credentials_show_nothing() -> None:
     assert credentials.secret_key == f"{HIDDEN}2"
 
 
+def test_repr_of_credentials() -> None:
+    """The repr names the fields, and shows a placeholder for each value."""
+    assert repr(Credentials("k", "s", "p")) == "Credentials(api_key=***, secret_key=***, passphrase=***)"
+
+
 @pytest.mark.parametrize(
     "duplicate",
     [

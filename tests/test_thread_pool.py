@@ -43,7 +43,11 @@ def test_idle_thread_is_used_again() -> None:
     first = run_and_wait(pool)
     assert run_and_wait(pool) is first
     proceed = threading.Event()
-    pool.run(lambda: proceed.wait(TIMEOUT))
+
+    def wait_for_test() -> None:
+        proceed.wait(TIMEOUT)
+
+    pool.run(wait_for_test)
     assert run_and_wait(pool) is not first
     proceed.set()
 

@@ -120,9 +120,10 @@ def test_account_type_is_learned(mode: str, account_type: AccountType) -> None:
     """One listing shows the type of the account, whether the exchange responds with orders or with 40085."""
     with Sandbox(orders=1, account_type=account_type) as sandbox:
         client = connect(sandbox.credentials, base_url=sandbox.url)
-        assert client.account_type is None
+        learned = [client.account_type]
         call(mode, warm_up, client)
-        assert client.account_type == account_type
+        learned.append(client.account_type)
+        assert learned == [None, account_type]
         assert client.stated_account_type is None
         assert count_requests(sandbox, GET_UNFILLED_ORDERS) == 1
         assert count_requests(sandbox, GET_UNIFIED_UNFILLED_ORDERS) == 0

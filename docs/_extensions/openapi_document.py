@@ -12,6 +12,8 @@ These directives write Markdown, which MyST then reads:
     openapi-functions    the generated function of each operation
     openapi-models       the generated class of each object that is sent
     openapi-codes        the meaning of each code, and the exception for it
+
+Details are in `<details>` elements, which are open. On a phone, `_static/fold.js` folds them.
 """
 
 from __future__ import annotations
@@ -39,6 +41,7 @@ HIDDEN_EXTENSIONS: Final = ("x-page-says", "x-beyond-page")
 """Needed only by the tools that compare the document with the vendor's pages."""
 SHOWN_EXTENSIONS: Final = (
     "x-rate-limit",
+    "x-permission",
     "x-repeat-safe",
     "x-only-on-page-of",
     "x-error-codes",
@@ -57,6 +60,17 @@ BOUNDS: Final = {
 }
 
 
+FIRST_OPERATIONS: Final = ("batchCancelOrders", "batchCancelUnifiedOrders")
+"""The operations that readers look for; the others follow in the order of the document."""
+GATEWAY: Final = "gateway"
+DEFAULT_VERSION: Final = "v2"
+"""Codes of the gateway mean the same in every version of the API."""
+FAMILIES: Final = {"gateway": "both", "v2": "classic", "v3": "unified"}
+"""Which accounts a family of codes applies to."""
+FOLD: Final = ('<details class="fold" open>', "<summary>{}</summary>", "")
+UNFOLD: Final = ("</details>", "")
+
+
 class MarkdownWriter:
     """Writes the document as Markdown, line by line."""
 
@@ -65,7 +79,7 @@ class MarkdownWriter:
 
     def write_all(self) -> Iterator[str]:
         """Write the whole document."""
-        for operation in operations_of(self.document):
+        for operation in self.operations():
             yield from self.operation(operation)
         yield from ("(schemas)=", "## Schemas", "")
         for name, schema in self.document["components"]["schemas"].items():
@@ -77,9 +91,14 @@ class MarkdownWriter:
         yield f"exchange's clock by {self.document['x-timestamp-window-seconds']} seconds. The response header"
         yield f"`{self.document['x-remaining-calls-header']}` is the number of calls left in the current second."
 
+    def operations(self) -> list[OperationNode]:
+        """Return the operations, those that readers look for first."""
+        rank = {name: index for index, name in enumerate(FIRST_OPERATIONS)}
+        return sorted(operations_of(self.document), key=lambda each: rank.get(each.operation_id, len(rank)))
+
     def write_functions(self) -> Iterator[str]:
         """Write the generated function of each operation."""
-        for operation in operations_of(self.document):
+        for operation in self.operations():
             yield from (f"### {_snake(operation.operation_id)}", "")
             yield from ("```{eval-rst}", f".. autofunction:: {_module(operation)}.sync", "```", "")
 
@@ -95,24 +114,35 @@ class MarkdownWriter:
         name = operation.operation_id
         node = operation.node
         deprecated = "Deprecated. " if node.get("deprecated") else ""
-        yield from (f"(operation-{name.lower()})=", f"## {name}", "", f"**{deprecated}{node['summary']}**", "")
+        # What comes before the first heading would be put at the end of the page, so the label is below its heading.
+        yield from (f"## {name}", "", f"(operation-{name.lower()})=", "")
+        yield from (f"**{deprecated}{node['summary']}**", "")
         yield from ("```text", operation.where, "```", "")
-        yield from _paragraphs(node["description"])
         yield from self.facts(operation)
+        yield from _fold("Description")
+        yield from _paragraphs(node["description"])
+        yield from UNFOLD
         if operation.parameters:
-            yield from ("### Parameters", "")
+            yield from _fold("Parameters")
             for parameter in operation.parameters:
                 yield from self.field(parameter["name"], parameter["schema"], parameter)
+            yield from UNFOLD
         if operation.body is not None:
-            content = operation.body["content"][JSON]
-            yield from ("### Request", "", f"JSON: {self.type_of(content['schema'])}.", "")
-            for example in content.get("examples", {}).values():
-                text = json.dumps(example["value"], indent=2)
-                yield from (f"{example['summary']}:", "", "```json", text, "```", "")
-        yield from ("### Responses", "")
+            yield from self.request(operation.body["content"][JSON])
+        yield from _fold("Responses")
         for status, response in operation.responses.items():
             schema = response["content"][JSON]["schema"]
             yield from (f"`{status}`", f": {_one_line(response['description'])} {self.type_of(schema)}.", "")
+        yield from UNFOLD
+
+    def request(self, content: Node) -> Iterator[str]:
+        """Write the body of a request, with its examples."""
+        yield from _fold("Request")
+        yield from (f"JSON: {self.type_of(content['schema'])}.", "")
+        for example in content.get("examples", {}).values():
+            text = json.dumps(example["value"], indent=2)
+            yield from (f"{example['summary']}:", "", "```json", text, "```", "")
+        yield from UNFOLD
 
     def facts(self, operation: OperationNode) -> Iterator[str]:
         """Write the table of an operation's facts."""
@@ -126,7 +156,14 @@ class MarkdownWriter:
             "In Python": f"{{py:func}}`{_snake(operation.operation_id)}.sync <{_module(operation)}.sync>`",
             "Source": f"[{page.get('description', 'The page')}]({page['url']})",
         }
-        yield from ("| | |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in facts.items()), "")
+        if "x-permission" in operation.node:
+            facts["Permission of the key"] = operation.node["x-permission"]
+        yield from (
+            "| property | value |",
+            "| --- | --- |",
+            *(f"| {name} | {value} |" for name, value in facts.items()),
+            "",
+        )
 
     def schema(self, name: str, schema: Node) -> Iterator[str]:
         """Write one schema: its description, and its fields."""
@@ -135,7 +172,10 @@ class MarkdownWriter:
             yield from (f"{self.type_of(schema).capitalize()}.", "")
         elif schema.get("additionalProperties") is False:
             yield from ("No other fields are sent.", "")
-        yield from self.fields(schema)
+        if schema.get("properties"):
+            yield from _fold("Fields")
+            yield from self.fields(schema)
+            yield from UNFOLD
 
     def fields(self, schema: Node, prefix: str = "") -> Iterator[str]:
         """Write the fields of an object, and those of its objects under a name with a dot."""
@@ -181,10 +221,13 @@ class MarkdownWriter:
 
     def write_codes(self) -> Iterator[str]:
         """Write the table of codes."""
-        yield from ("| class | exception | codes |", "| --- | --- | --- |")
-        for name, codes in self.document["x-error-codes"].items():
-            exception = f"{{py:exc}}`~bitget_spot.errors.{error_class(codes[0]).__name__}`"
-            yield f"| {name} | {exception} | {' '.join(f'`{code}`' for code in codes)} |"
+        yield from ("| exception | accounts | class | codes |", "| --- | --- | --- | --- |")
+        for family, classes in self.document["x-error-codes"].items():
+            version = DEFAULT_VERSION if family == GATEWAY else family
+            for name, codes in classes.items():
+                exception = f"{{py:exc}}`~bitget_spot.errors.{error_class(codes[0], version).__name__}`"
+                shown_codes = " ".join(f"`{code}`" for code in codes)
+                yield f"| {exception} | {FAMILIES[family]} | {name} | {shown_codes} |"
 
 
 class DocumentDirective(SphinxDirective):
@@ -228,8 +271,8 @@ class CodesInIndex(SphinxTransform):
     def apply(self, **_: object) -> None:
         """Add an entry for the first place of each code in a page."""
         remaining = set()
-        for codes in load()["x-error-codes"].values():
-            remaining.update(codes)
+        for classes in load()["x-error-codes"].values():
+            remaining.update(*classes.values())
         for literal in list(self.document.findall(nodes.literal)):
             code = literal.astext()
             if code in remaining:
@@ -271,9 +314,39 @@ def link_to_schema(
     return reference
 
 
+def describe_parameters(_app: Sphinx, _what: str, name: str, _obj: object, _options: object, lines: list[str]) -> None:
+    """Describe the parameters of a generated function: the generator writes only their examples."""
+    module = name.rpartition(".")[0]
+    operation = next((each for each in operations_of(load()) if _module(each) == module), None)
+    if operation is None:
+        return
+    descriptions = {_snake(parameter["name"]): _description(parameter) for parameter in operation.parameters}
+    described: list[str] = []
+    is_replaced = False
+    for line in lines:
+        match = re.match(r"(?P<start>    (?P<name>\w+?)_? \(.*?\)):", line)
+        if match and match["name"] in descriptions:
+            described.append(f"{match['start']}: {descriptions[match['name']]}")
+            is_replaced = True
+        elif not (is_replaced and line.startswith(" " * 8)):
+            described.append(line)
+            is_replaced = False
+    lines[:] = described
+
+
+def _description(parameter: Node) -> str:
+    return _one_line(parameter.get("description") or resolved(load(), parameter["schema"])["description"])
+
+
 def _module(operation: OperationNode) -> str:
     """Return the generated module of an operation."""
     return f"bitget_spot_api.api.{operation.node['tags'][0]}.{_snake(operation.operation_id)}"
+
+
+def _fold(title: str) -> Iterator[str]:
+    """Write the beginning of a part that can be folded."""
+    for line in FOLD:
+        yield line.format(title)
 
 
 def _paragraphs(text: str) -> Iterator[str]:
@@ -294,11 +367,13 @@ def _snake(name: str) -> str:
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Add the directives, and the links to the schemas."""
+    """Add the directives, the links to the schemas, and the descriptions of parameters."""
     app.add_directive("openapi-document", DocumentDirective)
     app.add_directive("openapi-functions", FunctionsDirective)
     app.add_directive("openapi-models", ModelsDirective)
     app.add_directive("openapi-codes", CodesDirective)
     app.add_transform(CodesInIndex)
     app.connect("missing-reference", link_to_schema)
+    # Before napoleon, which has the priority 500.
+    app.connect("autodoc-process-docstring", describe_parameters, priority=300)
     return {"parallel_read_safe": True}

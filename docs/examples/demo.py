@@ -93,7 +93,7 @@ def many_orders(client: Client, sandbox: Sandbox, console: Console) -> Report:
     console.print(summary(report))
     console.print(
         "The exchange had executed the request whose connection was dropped; the retry finds those orders gone. "
-        "*accepted* means that the exchange has received the cancel: until it is executed, the order can be filled."
+        "Accepted means that the exchange has received the cancel: until it is executed, the order can be filled."
     )
     console.print(details([outcome for outcome in report if outcome.status is not Status.ACCEPTED]))
     return report

@@ -1,4 +1,4 @@
-"""What to do about each exception: `python handle_exceptions.py 1300000000813847339`."""
+"""What to do about each exception: `handle_exceptions.py 1300000000813847339`."""
 
 import sys
 

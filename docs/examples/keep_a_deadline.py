@@ -1,4 +1,4 @@
-"""Stop sending after 5 seconds, and send the rest later: `python keep_a_deadline.py 5`."""
+"""Stop sending after some seconds, and send the rest later: `keep_a_deadline.py 5`."""
 
 import sys
 
@@ -29,4 +29,4 @@ def main(seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    main(float(sys.argv[1]))
+    main(float(sys.argv[1]) if len(sys.argv) > 1 else 5.0)

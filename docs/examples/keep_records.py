@@ -1,8 +1,8 @@
-"""Log the outcome of each batch as soon as it is known, and write all outcomes to a file."""
+"""Print the outcome of each batch when it is known, and write all outcomes as CSV to stdout."""
 
 import csv
+import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from bitget_spot import Credentials, OrderRef, Outcome, cancel_orders, connect
 
@@ -10,8 +10,9 @@ ORDERS = [OrderRef(order_id="1300000000813847339"), OrderRef(order_id="130000000
 
 
 def log_batch(outcomes: Sequence[Outcome]) -> None:
-    """Print the outcomes of a batch; a bot would write them to its log."""
-    print("batch done:", ", ".join(f"{each.order.order_id} {each.status}" for each in outcomes))
+    """Print the outcomes of a batch to stderr; a bot would write them to its log."""
+    text = ", ".join(f"{each.order.order_id} {each.status}" for each in outcomes)
+    print("batch done:", text, file=sys.stderr)
 
 
 def main() -> None:
@@ -19,10 +20,9 @@ def main() -> None:
     with connect(Credentials.from_env()) as client:
         report = cancel_orders.sync(client=client, orders=ORDERS, on_progress=log_batch)
     rows = report.rows()
-    with Path("cancelled.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
+    writer = csv.DictWriter(sys.stdout, rows[0], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
 
 
 if __name__ == "__main__":

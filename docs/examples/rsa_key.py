@@ -8,7 +8,7 @@ from bitget_spot import Credentials, OrderRef, cancel_orders, connect
 
 def main() -> None:
     """Read an encrypted RSA private key from a file, and cancel an order with it."""
-    # Credentials.from_env() does the same with the variable BITGET_SECRET_KEY_FILE.
+    # Credentials.from_env() does the same if BITGET_SECRET_KEY_FILE is the path of the file.
     credentials = Credentials(
         os.environ["BITGET_API_KEY"],
         Path("bitget-key.pem"),

@@ -18,6 +18,7 @@ import random
 import statistics
 import subprocess
 import sys
+import textwrap
 import threading
 import time
 from abc import abstractmethod
@@ -499,7 +500,10 @@ def tables(results: Sequence[Result]) -> str:
 
 def targets(results: Sequence[Result]) -> tuple[str, bool]:
     """Return a table of this package's targets, in Markdown, and whether all of them are met."""
-    lines = ["| network | description | worst second | 429 | time over bound | longest | |", "| --- |" + " --- |" * 6]
+    lines = [
+        "| network | description | worst second | 429 | time over bound | longest | result |",
+        "| --- |" + " --- |" * 6,
+    ]
     all_met = True
     for name, network in NETWORKS.items():
         own_results = select(results, OWN_POLICY, name, *MODES)
@@ -530,24 +534,53 @@ def page(results: Sequence[Result], picture_network: str, repeat: int) -> str:
     return f"""\
 # Arrivals at the exchange
 
-Written by `tests/benchmarks/arrivals.py` (`make bench`): {batches * BATCH_SIZE:,} orders in {batches} batches, with cold
-connections at first, over emulated networks to an exchange that refuses the eleventh arrival in a second; {times}.
+{conclusion(results)}
 
-![Arrivals in the last second, by policy]({PICTURE})
+![Arrivals at the exchange in the last second, for each rate limit policy]({PICTURE})
 
-The picture shows the arrivals in the last second over the network `{picture_network}`, from threads. Each tick below is an
-arrival, red if it was refused.
+*Arrivals in the last second over the network `{picture_network}`, from threads. Each tick below is an arrival; red ones
+were refused.*
 
-Each cell has the most arrivals in any second · how many requests were refused with 429 · the time to the last response,
-divided by the bound: one second for every ten batches after the first ten, and one round trip. A refused batch is sent
-again. Of several runs, a cell has the worst counts and the median time. A late request keeps its place in the second in
-which it arrives, under any policy, and two of them in a row cost both delays; the bound does not allow for that.
+## Results
+
+Each cell has three values: the most arrivals in any second · requests refused with 429 · the time to the last response,
+divided by the shortest possible time. Bold numbers exceed the limit.
 
 {tables(results)}
-The targets of `{OWN_POLICY}`, from threads and from tasks:
+## Targets
+
+The table shows `{OWN_POLICY}`, from threads and from tasks, over each network. The run passes if no second has more than
+{LIMIT} arrivals, nothing is refused, and the time stays within its bound.
 
 {targets(results)[0]}
+
+## How it is measured
+
+`make bench` runs `tests/benchmarks/arrivals.py`, which writes this page. It cancels {batches * BATCH_SIZE:,} orders in
+{batches} batches over emulated networks, with cold connections at first, {times}. The exchange refuses the eleventh arrival
+in a second, and a refused batch is sent again.
+
+The shortest possible time is one second for every ten batches after the first ten, and one round trip. Of several runs, a
+cell has the worst counts and the median time. A late request keeps its place in the second in which it arrives, under any
+policy. Two of them in a row cost both delays; the shortest possible time does not allow for that.
 """
+
+
+def conclusion(results: Sequence[Result]) -> str:
+    """Return what the results mean, in two sentences."""
+    own = [result for result in results if result.run.policy == OWN_POLICY]
+    others = [result for result in results if result.run.policy in OTHER_POLICIES]
+    text = ""
+    if own:
+        worst, refused = max(result.worst_second for result in own), sum(result.refused for result in own)
+        slowest = max(result.over_bound for result in own) - 1
+        text = (
+            f"With this package, at most {worst} requests arrive in any second, and {refused} are refused. "
+            f"It takes at most {slowest:.0%} longer than the shortest possible time."
+        )
+    if others:
+        text += f" With other policies, up to {max(result.worst_second for result in others)} arrive in a second."
+    return textwrap.fill(text.strip(), 120)
 
 
 def thin_out(steps: Sequence[tuple[float, int]]) -> tuple[list[float], list[int]]:

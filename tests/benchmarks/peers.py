@@ -23,6 +23,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -484,7 +485,7 @@ def growth_table(growth: Growth) -> str:
 
 def target_table(targets: Iterable[Target]) -> str:
     """Return the table of the targets, in Markdown."""
-    return "\n".join(["| target | value | bound | |", "| --- | --- | --- | --- |", *map(str, targets)])
+    return "\n".join(["| target | value | bound | result |", "| --- | --- | --- | --- |", *map(str, targets)])
 
 
 @frozen
@@ -511,11 +512,16 @@ def page(measured: Measurements, starts: int, calls: int, repeat: int) -> str:
         f"""\
 # Comparison with other clients
 
-Written by `tests/benchmarks/peers.py` (`make bench-peers`), with Python {platform.python_version()}. Every client runs in a
-process of its own against an exchange in another process, on loopback without TLS. Clients by other authors run in an
-environment of their own, with the requirements that they install.
+{conclusion(measured)}
 
-![CPU of a batch, orders cancelled over time, and how the cost grows]({PICTURE})
+![CPU time of a batch, orders cancelled over time, and the cost of an order by the number of orders]({PICTURE})
+
+*From top to bottom: the CPU time of one batch, the orders cancelled over time, and what an order costs if there are few or
+many of them.*
+
+`make bench-peers` runs `tests/benchmarks/peers.py`, which writes this page; here with Python {platform.python_version()}.
+Every client runs in a process of its own against an exchange in another process, on loopback without TLS. Clients by other
+authors run in an environment of their own, with the requirements that they install.
 """
     ]
     if measured.cpu:
@@ -523,11 +529,13 @@ environment of their own, with the requirements that they install.
         parts.append(f"""\
 ## CPU of a batch of fifty
 
-The CPU time of the client's process from the order ids to the parsed response, without any waiting. The times are medians
-of {rounds} rounds in processes that were started {starts} times; in a round each client sends {calls} batches, in turn
-with the others. The ratios are medians of the ratios within a round.
+The table shows the CPU time of the client's process from the order ids to the parsed response, without any waiting. The
+ratio compares it with the cheapest way to send the same request.
 
 {cpu_table(measured.cpu, measured.versions)}
+
+The times are medians of {rounds} rounds in processes that were started {starts} times. In a round each client sends {calls}
+batches, in turn with the others. The ratios are medians of the ratios within a round.
 
 `cancel_orders` plans the batches and reports an outcome for each of any number of orders; with only fifty of them, its own
 cost weighs most. httpx is slower in tasks if sniffio is not installed: this package requires it, typed-bitget does not.
@@ -537,14 +545,15 @@ cost weighs most. httpx is slower in tasks if sniffio is not installed: this pac
         parts.append(f"""\
 ## Many orders over a network
 
-The exchange refuses the eleventh arrival in any second. A response takes the time in the heading, and so does a new
-connection; all connections are cold at first. Each client keeps its own rate limit, if it has one. Only this package sends
-refused batches again. Each cell has the seconds, and how many times the shortest time that ten requests in a second allow ·
-the most arrivals in any second · how many batches were refused with 429 · how many orders were cancelled. Of several runs
-({repeat} of one burst, otherwise one), a cell has the median time and the worst counts. CPU is the time of a batch,
-including the waiting.
+Each cell has: the seconds, and their ratio to the shortest possible time · the most arrivals in any second · batches
+refused with 429 · orders cancelled. The heading has the round trip; bold numbers exceed the limit, or leave orders open.
 
 {race_tables(measured.races, measured.versions)}
+The exchange refuses the eleventh arrival in any second. A new connection takes a round trip too, and all connections are
+cold at first. Each client keeps its own rate limit, if it has one. Only this package sends refused batches again. Of several
+runs ({repeat} of one burst, otherwise one), a cell has the median time and the worst counts. CPU is the time of a batch,
+including the waiting.
+
 ccxt spaces its calls by 100 ms when it sends them, but eleven of them can still arrive in a second; a refused call raises,
 and its orders remain open. typed-bitget has no rate limit. This package needs three round trips more at the start, until
 it knows the latency, and about twenty milliseconds a second.
@@ -553,17 +562,20 @@ it knows the latency, and about twenty milliseconds a second.
         parts.append(f"""\
 ## How the cost grows
 
-`cancel_orders.sync` with a transport that responds immediately in the same process, and a limit that is never reached: only
-this package's own work. The network would cost every batch the same, and waiting depends on the limit, not on the number
-of orders. Memory is the peak of what was allocated, beyond the orders themselves (tracemalloc).
+The table shows what one order costs `cancel_orders.sync`, if there are few or many of them. The ratio compares it with
+500 orders.
 
 {growth_table(measured.growth)}
 
+The transport responds immediately in the same process, and the limit is never reached, so this is only the package's own
+work. Memory is the peak of what was allocated, beyond the orders themselves (tracemalloc).
 With few orders, the start of the threads and the batches in flight weigh more. From about ten thousand orders on, Python's
 garbage collector takes its share, because it goes through all living objects.
 """)
     parts.append(f"""\
 ## Targets
+
+Each row is a measured value and the bound that it must keep. The run fails if one is missed.
 
 {target_table(measured.targets)}
 
@@ -572,6 +584,32 @@ races of one burst take longer and the ratios vary more, so run this benchmark o
 the same additional time for each batch, and the ratios come closer to one.
 """)
     return "\n".join(parts)
+
+
+def conclusion(measured: Measurements) -> str:
+    """Return what the races mean, in a few sentences."""
+    own = [race for race in measured.races if race.name in OWN_CLIENTS]
+    others = [race for race in measured.races if race.name in OTHER_LIMITED_CLIENTS]
+    text = "This page compares the package with other clients."
+    if own:
+        refused = sum(race.refused for race in own)
+        text = (
+            f"This package cancels every order, never sends more than {max(race.worst_second for race in own)} requests a "
+            f"second, and has {refused} batches refused."
+        )
+    if own and others:
+        orders = max(race.orders for race in own)
+        round_trips = sorted({race.round_trip for race in own})
+        round_trip = round_trips[len(round_trips) // 2]
+        own_seconds, other_seconds = (
+            min(race.seconds for race in races if (race.orders, race.round_trip) == (orders, round_trip))
+            for races in (own, others)
+        )
+        text += (
+            f" For {orders:,} orders over {round_trip * 1000:.0f} ms it takes {own_seconds:.1f} s; the fastest other client "
+            f"that keeps a limit takes {other_seconds:.1f} s."
+        )
+    return textwrap.fill(text, 120)
 
 
 def sniffio_text(cpu: Mapping[str, list[float]]) -> str:

@@ -47,8 +47,8 @@ def cancel(mode: str) -> Cancel:
 
 @pytest.fixture
 def unified(start_sandbox: StartSandbox) -> Sandbox:
-    """A sandbox with a unified account."""
-    return start_sandbox(orders=60, account_type="unified")
+    """A sandbox with a unified account; it responds so late that every refusal comes before the next response."""
+    return start_sandbox(orders=60, account_type="unified", latency=0.1)
 
 
 def refs(orders: Iterable[Order]) -> list[OrderRef]:
@@ -319,3 +319,14 @@ def test_a_lost_response_before_the_switch(confirm: bool, start_sandbox: StartSa
     assert {(outcome.status, outcome.code) for outcome in report} == {(Status.UNKNOWN, "25114")}
     if confirm:
         assert confirmations(report) == [Confirmed.CANCELLED] * 4
+
+
+def test_batches_that_wait_are_planned_again(start_sandbox: StartSandbox, cancel: Cancel) -> None:
+    """Batches that have not been sent when the first is refused are never sent as for the wrong type."""
+    sandbox = start_sandbox(orders=250, account_type="unified")
+    rates = {**HIGH_RATES, BATCH_CANCEL_ORDERS.operation_id: 1}
+    report = cancel(connect_to(sandbox, requests_per_second=rates), all_refs(sandbox))
+    assert status_counts(report) == {Status.ACCEPTED: 250}
+    assert batch_sizes(sandbox, "classic") == [50]
+    assert sorted(batch_sizes(sandbox, "unified")) == [10] + [MAX_UNIFIED_ORDERS] * 12
+    assert [outcome.attempts for outcome in report].count(1) == 200

@@ -11,8 +11,15 @@ from reports import report_carried_by, status_counts
 from sandboxes import StartSandbox, connect_to, count_requests, still_open
 
 from bitget_spot import Confirmed, Status, WrongEnvironmentError
+from bitget_spot._bulk.accounts import AccountSelection
+from bitget_spot._bulk.open_orders import OpenOrderCanceller
+from bitget_spot._bulk.order_filter import OrderFilter
+from bitget_spot._bulk.queries import OrderQueries
+from bitget_spot._bulk.report import Kind
 from bitget_spot._middleware.account_type import AccountType
+from bitget_spot._middleware.context import CancelScope
 from bitget_spot.sandbox import Sandbox
+from bitget_spot_api.models import Order, OrdersResponse
 from bitget_spot_api.operations import (
     BATCH_CANCEL_ORDERS,
     BATCH_CANCEL_PLAN_ORDERS,
@@ -22,6 +29,7 @@ from bitget_spot_api.operations import (
     GET_CURRENT_PLAN_ORDERS,
     GET_UNFILLED_ORDERS,
     GET_UNIFIED_UNFILLED_ORDERS,
+    Operation,
 )
 
 pytestmark = pytest.mark.usefixtures("short_retry_pauses", "short_listing_intervals", "short_confirmation_pauses")
@@ -170,13 +178,33 @@ def test_a_type_that_changes_before_the_pairs_are_cleared(start_sandbox: StartSa
 
 @pytest.mark.parametrize(("kind", "operation"), [("tpsl", CANCEL_ORDER), ("plan", BATCH_CANCEL_PLAN_ORDERS)])
 def test_a_type_that_changes_before_single_orders_are_cancelled(
-    kind: str, operation: Any, start_sandbox: StartSandbox, cancel_open: CancelOpen
+    kind: Kind, operation: Operation, start_sandbox: StartSandbox, cancel_open: CancelOpen
 ) -> None:
     """If the cancels of orders of another kind are refused, the run goes on, and they are reported as not sent."""
     sandbox = start_sandbox(orders=0)
     sandbox.open_orders(4, kind=kind, symbol="BTCUSDT")
     sandbox.inject("delay-before=0.1", times=100, operation=operation)
-    change_type_when(sandbox, "unified", lambda: count_requests(sandbox, GET_CURRENT_PLAN_ORDERS) >= 1)
+    listings = (GET_UNFILLED_ORDERS.path, GET_CURRENT_PLAN_ORDERS.path)
+
+    def are_listed() -> bool:
+        return sum(arrival.status == 200 and arrival.path in listings for arrival in sandbox.arrivals) == 3
+
+    change_type_when(sandbox, "unified", are_listed)
     report = cancel_open(connect_to(sandbox), deadline=5)
     assert status_counts(report) == {Status.NOT_SENT: 4}
     assert {outcome.confirmed for outcome in report} == {None}
+
+
+def test_a_page_for_a_type_that_was_given_up(start_sandbox: StartSandbox) -> None:
+    """A page that arrives after the switch and was asked for as for the other type is ignored."""
+    sandbox = start_sandbox(orders=0)
+    client = connect_to(sandbox)
+    queries = OrderQueries(client, CancelScope(), AccountSelection.for_client(client, "SPOT"))
+    canceller = OpenOrderCanceller(queries, OrderFilter(), by_symbol=True, on_progress=None)
+    refused, late, *_ = list(canceller._next_jobs())
+    refused.result = WrongEnvironmentError("40085")
+    late.result = OrdersResponse(data=[Order(order_id="1", symbol="BTCUSDT", status="live")])
+    canceller._record(refused)
+    assert queries.account.account_type == "unified"
+    canceller._record(late)
+    assert len(canceller.report()) == 0

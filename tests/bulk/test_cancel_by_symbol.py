@@ -12,6 +12,7 @@ from open_orders import (
     count_cancels,
     fill_long_ago,
     only_once,
+    report_of_task_cancelled_twice,
     reported_ids,
     state_at_exchange,
 )
@@ -30,10 +31,11 @@ from bitget_spot import (
 )
 from bitget_spot._bulk import symbol_cancels
 from bitget_spot._bulk.accounts import ListedOrder, account_of
+from bitget_spot._bulk.matcher import INTERRUPTED
 from bitget_spot._bulk.seen_orders import NOT_LISTED
 from bitget_spot._bulk.symbol_cancels import MAX_ATTEMPTS, MAX_SYMBOLS, SymbolCancels
 from bitget_spot._middleware.context import CancelScope
-from bitget_spot.sandbox import Sandbox
+from bitget_spot.sandbox import Order, Sandbox, handlers
 from bitget_spot_api.operations import (
     BATCH_CANCEL_ORDERS,
     BATCH_CANCEL_UNIFIED_ORDERS,
@@ -343,6 +345,51 @@ def test_ctrl_c_while_a_pair_is_cancelled(start_sandbox: StartSandbox) -> None:
     report = report_carried_by(caught.value)
     assert status_counts(report) == {Status.ACCEPTED: 8}
     assert report.symbols_cancelled == ("BTCUSDT",)
+
+
+def test_a_task_that_is_cancelled_twice(start_sandbox: StartSandbox) -> None:
+    """After a second cancellation the run does not wait for the cancel of a pair; its orders are unknown."""
+    sandbox = start_sandbox(orders=0)
+    sandbox.open_orders(8, symbol="BTCUSDT")
+    sandbox.inject("delay=3", operation=CANCEL_SYMBOL_ORDERS)
+    report = report_of_task_cancelled_twice(sandbox, CANCEL_SYMBOL_ORDERS)
+    assert status_counts(report) == {Status.UNKNOWN: 8}
+    assert {(outcome.message, outcome.attempts) for outcome in report} == {(INTERRUPTED, 0)}
+    assert report.symbols_cancelled == ()
+
+
+def test_an_order_without_a_symbol(
+    start_sandbox: StartSandbox, cancel_open: CancelOpen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An order that is listed without its trading pair is covered by no cancel of a pair, and goes into a batch."""
+    sandbox = start_sandbox(orders=0)
+    without_symbol, *_ = sandbox.open_orders(3, symbol="BTCUSDT")
+    original_row = handlers.order_row
+
+    def row(order: Order) -> dict[str, str]:
+        fields = dict(original_row(order))
+        if order.order_id == without_symbol.order_id:
+            del fields["symbol"]
+        return fields
+
+    monkeypatch.setattr(handlers, "order_row", row)
+    sandbox.inject("delay-before=0.2", operation=CANCEL_SYMBOL_ORDERS)
+    report = cancel_open(connect_to(sandbox))
+    assert confirmed_by_id(report) == dict.fromkeys(sandbox.orders, Confirmed.CANCELLED)
+    assert count_cancels(sandbox) == 1
+
+
+def test_a_deadline_while_finished_orders_are_read(
+    start_sandbox: StartSandbox, cancel_open: CancelOpen, caplog: pytest.LogCaptureFixture
+) -> None:
+    """If the deadline passes after nothing is open any more, the report is returned with what is known."""
+    sandbox = start_sandbox(orders=0)
+    sandbox.open_orders(250, symbol="BTCUSDT")
+    rates = {**HIGH_RATES, GET_HISTORY_ORDERS.operation_id: 1}
+    report = cancel_open(connect_to(sandbox, requests_per_second=rates), symbols=["BTCUSDT"], deadline=0.6)
+    assert still_open(sandbox) == []
+    assert 100 <= len(report) < 250
+    assert "cannot list the finished orders" not in caplog.text
 
 
 def test_a_unified_pair_that_is_refused(start_sandbox: StartSandbox, cancel_open: CancelOpen) -> None:

@@ -7,7 +7,14 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 import pytest
-from open_orders import CancelOpen, FindIds, confirmed_by_id, reported_ids, state_at_exchange
+from open_orders import (
+    CancelOpen,
+    FindIds,
+    confirmed_by_id,
+    report_of_task_cancelled_twice,
+    reported_ids,
+    state_at_exchange,
+)
 from reports import report_carried_by, status_counts
 from sandboxes import StartSandbox, call, connect_to, count_requests, still_open
 
@@ -23,8 +30,12 @@ from bitget_spot import (
 )
 from bitget_spot._bulk import confirmation
 from bitget_spot._bulk.accounts import ListedOrder, account_of
+from bitget_spot._bulk.open_order import first_seen
 from bitget_spot._bulk.order_filter import OrderFilter
+from bitget_spot._bulk.report import Kind
+from bitget_spot._bulk.single_cancels import SingleCancels
 from bitget_spot._middleware.account_type import AccountType
+from bitget_spot._middleware.context import CancelScope
 from bitget_spot.sandbox import Order, Sandbox
 from bitget_spot_api.models import (
     AcceptedOrder,
@@ -41,6 +52,7 @@ from bitget_spot_api.operations import (
     CANCEL_UNIFIED_STRATEGY_ORDER,
     GET_CURRENT_PLAN_ORDERS,
     GET_HISTORY_ORDERS,
+    Operation,
 )
 
 pytestmark = pytest.mark.usefixtures("short_retry_pauses", "short_listing_intervals", "short_confirmation_pauses")
@@ -51,7 +63,8 @@ SYMBOLS: Final = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
 
 def open_every_kind(sandbox: Sandbox, normal: int = 6, tpsl: int = 5, plan: int = 4) -> None:
     """Open orders of every kind, over several trading pairs."""
-    for kind, count in (("normal", normal), ("tpsl", tpsl), ("plan", plan)):
+    counts: dict[Kind, int] = {"normal": normal, "tpsl": tpsl, "plan": plan}
+    for kind, count in counts.items():
         for number in range(count):
             sandbox.open_orders(1, kind=kind, symbol=SYMBOLS[number % 3])
 
@@ -184,7 +197,7 @@ def test_more_trigger_orders_than_a_page(start_sandbox: StartSandbox, cancel_ope
 
 
 @pytest.mark.parametrize("kind", ["tpsl", "plan"])
-def test_an_order_that_is_triggered_meanwhile(kind: str, start_sandbox: StartSandbox, cancel_open: CancelOpen) -> None:
+def test_an_order_that_is_triggered_meanwhile(kind: Kind, start_sandbox: StartSandbox, cancel_open: CancelOpen) -> None:
     """A triggered order becomes a normal one with another id: that one is found by the next listing and cancelled."""
     sandbox = start_sandbox(orders=0, cancel_delay=0.1)
     triggered, other = sandbox.open_orders(2, kind=kind, symbol="BTCUSDT")
@@ -299,8 +312,9 @@ def test_the_kinds_of_each_account() -> None:
     """A classic account has three kinds; a unified one has strategy orders in futures categories only."""
     every_kind = OrderFilter().kinds_of(account_of("classic", "SPOT"))
     assert every_kind == ("normal", "tpsl", "plan")
-    for category in ("SPOT", "MARGIN"):
-        assert OrderFilter().kinds_of(account_of("unified", category)) == ("normal",)  # type: ignore[arg-type]
+    without_strategies: list[Category] = ["SPOT", "MARGIN"]
+    for category in without_strategies:
+        assert OrderFilter().kinds_of(account_of("unified", category)) == ("normal",)
     futures: list[Category] = ["USDT-FUTURES", "COIN-FUTURES", "USDC-FUTURES"]
     for category in futures:
         assert OrderFilter().kinds_of(account_of("unified", category)) == ("normal", "tpsl")
@@ -407,6 +421,40 @@ def test_a_deadline_while_single_orders_are_cancelled(start_sandbox: StartSandbo
     assert set(status_counts(report)) == {Status.ACCEPTED, Status.NOT_SENT}
 
 
+@pytest.mark.parametrize(("kind", "operation"), [("tpsl", CANCEL_ORDER), ("plan", BATCH_CANCEL_PLAN_ORDERS)])
+def test_a_task_that_is_cancelled_twice(kind: Kind, operation: Operation, start_sandbox: StartSandbox) -> None:
+    """After a second cancellation the run does not wait for the requests in flight; their orders are unknown."""
+    sandbox = start_sandbox(orders=0)
+    sandbox.open_orders(1, kind=kind)
+    sandbox.inject("delay=3", operation=operation)
+    report = report_of_task_cancelled_twice(sandbox, operation)
+    assert [(outcome.status, outcome.kind) for outcome in report] == [(Status.UNKNOWN, kind)]
+
+
+def test_an_interrupt_before_a_result_is_recorded() -> None:
+    """If the result of a request has arrived, and an interrupt comes before it is recorded, the outcome is known."""
+    cancels = SingleCancels(CancelScope())
+    order = first_seen(0, ListedOrder("1", kind="tpsl"))
+    cancels.add(account_of("classic", "SPOT"), [order], by_symbol=False)
+    (job,) = list(cancels.next_jobs())
+    job.result = CancelOrderResponse(data=AcceptedOrder(order_id="1"))
+    cancels.record_interrupted()
+    assert order.pending is not None
+    assert order.pending.outcome is not None
+    assert order.pending.outcome.status is Status.ACCEPTED
+
+
+def test_an_interrupt_before_a_request_is_sent() -> None:
+    """If a request has not been sent, its order has no outcome."""
+    cancels = SingleCancels(CancelScope())
+    order = first_seen(0, ListedOrder("1", kind="tpsl"))
+    cancels.add(account_of("classic", "SPOT"), [order], by_symbol=False)
+    assert len(list(cancels.next_jobs())) == 1
+    cancels.record_interrupted()
+    assert order.pending is not None
+    assert order.pending.outcome is None
+
+
 def test_a_strategy_order_that_is_gone(futures: Sandbox, cancel_open: CancelOpen) -> None:
     """A strategy order that ended between the listing and its cancel is gone."""
     futures.inject("code-after=25204", operation=CANCEL_UNIFIED_STRATEGY_ORDER)
@@ -465,3 +513,14 @@ def test_finished_orders_are_not_read_without_normal_orders(classic: Sandbox, ca
     """If `kinds` leaves normal orders out, the finished normal orders are not read for TP/SL orders."""
     cancel_open(connect_to(classic), kinds=["plan"])
     assert count_requests(classic, GET_HISTORY_ORDERS) == 0
+
+
+def test_a_confirmation_that_is_refused(
+    classic: Sandbox, cancel_open: CancelOpen, caplog: pytest.LogCaptureFixture
+) -> None:
+    """If the exchange refuses to list finished orders, the report is returned, nothing is confirmed, and the log says why."""
+    classic.inject("code=99999", times=100, operation=GET_HISTORY_ORDERS)
+    report = cancel_open(connect_to(classic), kinds=["tpsl"])
+    assert status_counts(report) == {Status.ACCEPTED: 5}
+    assert {outcome.confirmed for outcome in report} == {None}
+    assert "confirmation ended early: 99999" in caplog.text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterator
 
 import httpx
 import pytest
@@ -15,7 +16,7 @@ from bitget_spot import Confirmed, Credentials, DeadlineExceeded, Status, cancel
 from bitget_spot._bulk.matcher import INTERRUPTED
 from bitget_spot.rate_limit import MemoryStore
 from bitget_spot.sandbox import Sandbox
-from bitget_spot_api.models import OrderRef
+from bitget_spot_api.models import AcceptedOrder, BatchCancelOrdersResponse, BatchCancelOrdersResult, OrderRef
 
 
 @pytest.fixture
@@ -227,6 +228,35 @@ def test_orders_of_a_batch_without_a_result_are_not_confirmed(mode: str, sandbox
     # Even if an order is confirmed in another way, it has no outcome that the confirmation could belong to.
     runner.confirmed["orderId", next(iter(sandbox.orders))] = Confirmed.LIVE
     assert confirmations(runner.report()) == [None] * 2
+
+
+def test_an_interrupt_before_a_result_is_recorded(sandbox: Sandbox) -> None:
+    """If a response has arrived, and an interrupt comes before it is recorded, its outcomes and rows are kept once."""
+    with connect_to(sandbox) as client:
+        orders = [OrderRef(order_id="1")]
+        runner = cancel_orders._runner(client, orders, None, None, None, None, confirm=False, category="SPOT")
+        queue = runner.queue
+        queue.add(runner.plan.targets)
+        (job,) = list(queue.next_jobs())
+        accepted = [AcceptedOrder(order_id="1"), AcceptedOrder(order_id="999")]
+        job.result = BatchCancelOrdersResponse(data=BatchCancelOrdersResult(success_list=accepted))
+        queue.record_interrupted()
+        queue.record_interrupted()
+    assert status_counts(runner.report()) == {Status.ACCEPTED: 1}
+    assert len(runner.report().unmatched) == 1
+
+
+def test_an_interrupt_while_orders_are_planned(mode: str, sandbox: Sandbox) -> None:
+    """Ctrl-C while the orders are read and planned carries a report, too: those that were read are not sent."""
+
+    def orders() -> Iterator[OrderRef]:
+        yield from first_orders(sandbox, 3)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        call(mode, cancel_orders, connect_to(sandbox), orders=orders())
+    assert status_counts(report_carried_by(caught.value)) == {Status.NOT_SENT: 3}
+    assert sandbox.arrivals == []
 
 
 @pytest.mark.parametrize(("header", "expected"), [("7", 7), ("9" * 5000, None), ("soon", None), ("-1", None)])

@@ -277,6 +277,11 @@ def test_what_a_unified_account_does_not_have(method: Callable[[Account], object
         method(UNIFIED)
 
 
+def test_what_a_classic_account_does_not_have() -> None:
+    """The listing of a classic account shows all finished orders that the exchange keeps: there are no windows."""
+    assert account_of("classic", "SPOT").older_position(0) is None
+
+
 @pytest.mark.parametrize("fault", ["null-data", "null-lists", "missing-lists", "missing-rows", "foreign-rows"])
 def test_the_cancel_of_a_category_with_strange_rows(
     fault: str, start_sandbox: StartSandbox, cancel_open: CancelOpen, monkeypatch: pytest.MonkeyPatch

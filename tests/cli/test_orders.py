@@ -47,6 +47,7 @@ def temporary_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         f'\n\n symbol \torderId\t clientOid\n"BTCUSDT"\t "{LONG_ID}"\nETHUSDT\t\tgrid-7',
         f"status,symbol,orderId,clientOid,message\ngone,BTCUSDT,{LONG_ID},,no\n,ETHUSDT,,grid-7,\n",
         f"symbol,orderId,clientOid\rBTCUSDT,{LONG_ID},\rETHUSDT,,grid-7\r",
+        f"symbol,order_id,client_oid\nBTCUSDT,{LONG_ID},\nETHUSDT,,grid-7\n",
         (
             f'{{"symbol": "BTCUSDT", "orderId": {LONG_ID}}}\n\n'
             '{"clientOid": "grid-7", "symbol": " ethusdt ", "orderId": ""}'
@@ -85,6 +86,7 @@ def test_row_of_a_report_is_an_order_again(order: OrderRef) -> None:
             "orders.csv:2: clientOid '1,3E18' is not a valid id; it looks like a number changed",
         ),
         ("orderId\n12;13\n", "orders.csv:2: orderId '12;13' must contain digits only"),
+        ("orderId,order_id\n1,2\n", "orders.csv:1: duplicate column orderId; remove one"),
         ("orderId\n'130\n", "must contain digits only; put one order on each line, and use clientOid for your own ids"),
         ("orderId\n\u0661\u0662\n", "must contain digits only"),
         ("orderId\n-5\n", "must contain digits only"),
@@ -115,7 +117,7 @@ def test_row_of_a_report_is_an_order_again(order: OrderRef) -> None:
         ('{"orderId": true}', "orderId 'True' is not text"),
         ('{"clientOid": ["a"]}', "clientOid \"['a']\" is not text"),
         ('{"orderId": -5}', "must contain digits only"),
-        ('{"order_id": "5"}', "orders.csv:1: unknown column 'order_id'"),
+        ('{"orderid": "5"}', "orders.csv:1: unknown column 'orderid'"),
         ('{"orderId": "5", "orderId": "6"}', "orders.csv:1: duplicate column orderId"),
         (
             "symbol,orderId\nBTC/USDT,5\n",

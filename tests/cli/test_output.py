@@ -10,17 +10,20 @@ import sys
 from typing import Literal
 
 import pytest
+from attrs import evolve
 
 from bitget_spot import (
     ApiError,
     Confirmed,
     InvalidParameterError,
     OrderNotFoundError,
+    OrderStateError,
     Outcome,
     Report,
     Status,
 )
 from bitget_spot._bulk.accounts import ListedOrder
+from bitget_spot._bulk.report import Kind
 from bitget_spot._cli.advice import Exit
 from bitget_spot._cli.check import CheckResult
 from bitget_spot._cli.output import Output, count, sanitize, write
@@ -114,6 +117,35 @@ def test_orders_that_are_not_accepted_are_listed(capsys: pytest.CaptureFixture[s
     assert lines[-1] == "2 of 4 orders are neither accepted nor gone."
 
 
+def test_kinds_of_orders_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    """If there are other kinds than normal orders, the table has a column for the kind."""
+    error = OrderStateError("45055", "no")
+    kinds: tuple[Kind, ...] = ("normal", "tpsl", "plan")
+    outcomes = [
+        evolve(refused(OrderRef("BTCUSDT", str(number)), Status.REJECTED, error), kind=kind)
+        for number, kind in enumerate(kinds)
+    ]
+    lines = piped_report(capsys, *outcomes).splitlines()
+    start = lines.index("  kind    symbol   orderId")
+    assert lines[start + 1 : start + 4] == ["  normal  BTCUSDT  0", "  tpsl    BTCUSDT  1", "  plan    BTCUSDT  2"]
+    assert not any("kind" in line for line in piped_report(capsys, outcomes[0]).splitlines())
+
+
+def test_pairs_that_were_cancelled_as_a_whole_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """The names are those of the exchange, so control characters in them are replaced."""
+    Output(confirm=True).report(Report((), symbols_cancelled=("BTCUSDT", "ETH\x1bUSDT")))
+    assert "Cancelled as a whole: BTCUSDT, ETH USDT.\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("rows", "text"), [(1, "1 row of the responses matches"), (2, "2 rows of the responses match")]
+)
+def test_verb_of_unmatched_rows(rows: int, text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The sentence about rows that belong to no order is in the singular or in the plural."""
+    Output().report(Report(OUTCOMES[:1], ({"orderId": "5"},) * rows))
+    assert f"{text} no order of this run.\n" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("confirmed", "is_listed"),
     [(Confirmed.CANCELLED, False), (Confirmed.FILLED, True), (Confirmed.LIVE, True), (None, True)],
@@ -205,12 +237,6 @@ def test_report_as_json(capsys: pytest.CaptureFixture[str]) -> None:
         "error": {"type": "KeyboardInterrupt", "code": None, "message": "stopped by Ctrl-C", "remedy": None}
     }
     assert captured.err == "bitget-spot: stopped by Ctrl-C\n"
-
-
-def test_unmatched_rows_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
-    """Rows of the responses that belong to none of the orders are mentioned."""
-    Output().report(Report(OUTCOMES[:1], ({"orderId": "5"}, {"orderId": "6"})))
-    assert "2 rows of the responses match no order of this run." in capsys.readouterr().out
 
 
 def test_empty_report(capsys: pytest.CaptureFixture[str]) -> None:

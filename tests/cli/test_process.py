@@ -66,6 +66,7 @@ def test_signal_during_a_run(  # noqa: PLR0917 - the columns of a table and its 
     process.send_signal(number)
     out, err = process.communicate(timeout=TIMEOUT)
     assert process.returncode == status
+    assert "bitget-spot: Stopping; waiting for requests in flight.\n" in err
     assert err.splitlines()[-1] == f"bitget-spot: stopped by {name}"
     assert "Traceback" not in err
     still_open = {order.order_id for order in slow_sandbox.orders.values() if order.is_open}

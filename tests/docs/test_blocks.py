@@ -2,8 +2,8 @@
 Every block of code in README.md and in the site does what the page says.
 
 The blocks of a page are one session, from top to bottom, in an empty folder: a file that the page says to save is saved, a
-variable that it exports is set, a command is run, and its output is the one that the page shows. Commands that set up
-the machine are only checked: `make` for its targets, `pip` for the extras. A block that cannot be run has the language
+variable that it exports is set, a command is run, and its output is the one that the page shows. A server that the page
+starts runs until the end of the page. Commands that set up the machine are only checked: `make` for its targets, `pip` for the extras. A block that cannot be run has the language
 `text`, and the page says below it why.
 """
 
@@ -16,17 +16,19 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from attrs import define, frozen
+from attrs import Factory, define, frozen
 from environment import clear_variables, set_variables
 
 from bitget_spot.credentials import PASSWORD_VARIABLE, VARIABLES
 from bitget_spot.sandbox import Sandbox
 from bitget_spot.sandbox import __main__ as sandbox_command
+from bitget_spot.sandbox.faults import parse_command_line
 from bitget_spot_api.operations import SERVER_URL
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -34,6 +36,9 @@ PAGES: Final = [ROOT / "README.md", *sorted(path for path in ROOT.glob("docs/**/
 BLOCK: Final = re.compile(r"^```(?P<language>[^\n]*)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
 SAVE_INSTRUCTION: Final = re.compile(r"[Ss]ave this\s+as\s+`(?P<name>[\w.]+)`[^`]*$")
 SHOWN_PORT: Final = 8787
+SERVERS: Final = {"docs/examples/rsa_sandbox.py": SHOWN_PORT, "docs/examples/forward_proxy.py": 3128}
+"""Examples that run until Ctrl-C, and the port that the pages show for them; another port is their last argument."""
+RESTART_INSTRUCTION: Final = "Restart the sandbox before each example"
 MAKEFILE: Final = (ROOT / "Makefile").read_text("utf-8")
 EXTRAS: Final = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
 
@@ -74,7 +79,14 @@ class Session:
 
     sandbox: Sandbox
     monkeypatch: pytest.MonkeyPatch
-    unused_files: set[str]
+    servers: ExitStack
+    restarts: bool
+    """The page says to restart the sandbox before each example."""
+    sandbox_arguments: Sequence[str] | None = ()
+    """The options of the sandbox that the page has started last; `None` if it is not one that can be restarted here."""
+    urls: dict[str, str] = Factory(dict)
+    """The URLs of the servers, by those that the page shows."""
+    unused_files: set[str] = Factory(set)
 
     def save(self, block: Block) -> bool:
         """Save a block if the page says so; return whether it was saved."""
@@ -105,24 +117,50 @@ class Session:
     def run_command(self, command: str) -> str:
         """Run a command, or check it if it would set up the machine; return its output."""
         self.unused_files = {name for name in self.unused_files if name not in command}
-        match shlex.split(command, comments=True):
-            case [".", ".venv/bin/activate"]:
-                assert "VENV := .venv\n" in MAKEFILE
-            case ["make", target, *variables]:
-                assert re.search(rf"^{target}:", MAKEFILE, re.MULTILINE), target
-                for variable in variables:
-                    assert f"$({variable.partition('=')[0]})" in MAKEFILE, variable
-            case ["python", "-m", "pip", "install", requirement]:
-                assert set(re.findall(r"\w+", requirement)) <= EXTRAS.keys(), requirement
+        words = without_assignments(shlex.split(command, comments=True))
+        match words:
             case ["export", assignment]:
                 self.export(*assignment.split("=", 1))
-            case ["python", "-m", "bitget_spot.sandbox", *_] | ["bitget-spot", "sandbox", *_]:
+            case ["python", "-m", "bitget_spot.sandbox", *arguments] | ["bitget-spot", "sandbox", *arguments]:
+                self.start_sandbox(arguments)
                 return first_output(f"{command} --port 0")
-            case ["python" | "bitget-spot" | "echo" | "openssl", *_]:
+            case ["python", path, *_] if path in SERVERS:
+                return self.start_server(command, path)
+            case ["python", "-m", "pip", *_] | ["make" | ".", *_]:
+                check_set_up(words)
+            case ["python" | "bitget-spot" | "echo" | "openssl", *arguments]:
+                if self.restarts and self.sandbox_arguments is not None and "docs/examples" in str(arguments):
+                    self.start_sandbox(self.sandbox_arguments)
                 return self.run_program(command)
             case _:
                 pytest.fail(f"these tests do not know how to run {command}")
         return ""
+
+    def start_sandbox(self, arguments: Sequence[str]) -> None:
+        """Start a sandbox with these options, and let the next commands use it."""
+        options = vars(sandbox_command._parser("").parse_args(arguments)) | {"port": 0}
+        faults = options.pop("fault")
+        self.sandbox = self.servers.enter_context(Sandbox(**options))
+        for fault, times, chance in map(parse_command_line, faults):
+            self.sandbox.inject(fault, times=times, chance=chance)
+        self.sandbox_arguments = arguments
+        set_variables(self.sandbox, self.monkeypatch)
+
+    def start_server(self, command: str, path: str) -> str:
+        """Start an example that runs until the end of the page, on a free port; return what it prints at the start."""
+        process = subprocess.Popen(["/bin/sh", "-c", f"exec {command} 0"], stdout=subprocess.PIPE, text=True)
+        self.servers.enter_context(process)
+        self.servers.callback(process.terminate)
+        assert process.stdout is not None
+        lines = [process.stdout.readline()]
+        shown_url = f"http://127.0.0.1:{SERVERS[path]}"
+        url = re.findall(r"http://127\.0\.0\.1:\d+", lines[0])[0]
+        self.urls[shown_url] = url
+        if path == "docs/examples/rsa_sandbox.py":
+            lines += [process.stdout.readline() for _ in range(3)]
+            self.sandbox_arguments = None
+            self.monkeypatch.setenv("BITGET_API_BASE_URL", url)
+        return "".join(lines).replace(url, shown_url)
 
     def export(self, name: str, value: str) -> None:
         """Set a variable; if it names a file that a container would mount, write one."""
@@ -140,6 +178,8 @@ class Session:
 
     def run_program(self, command: str) -> str:
         """Run a program to its end, and return its output, with the port that pages show."""
+        for shown_url, url in self.urls.items():
+            command = command.replace(shown_url, url)
         result = subprocess.run(
             ["/bin/sh", "-c", command],
             capture_output=True,
@@ -150,6 +190,31 @@ class Session:
         )
         assert result.returncode == 0, f"{command}: {result.returncode}\n{result.stdout}{result.stderr}"
         return result.stdout.replace(self.sandbox.url, f"http://127.0.0.1:{SHOWN_PORT}")
+
+
+def without_assignments(words: list[str]) -> list[str]:
+    """Return a command without the variables that are set for it alone."""
+    names = [word.partition("=")[0] for word in words]
+    count = next((index for index, name in enumerate(names) if not name.startswith("BITGET_")), len(words))
+    assert set(names[:count]) <= set(variables())
+    return words[count:]
+
+
+def check_set_up(words: list[str]) -> None:
+    """Check a command that would set up the machine: its targets, its variables, the extras."""
+    match words:
+        case [".", path]:
+            assert path == ".venv/bin/activate"
+            assert "VENV := .venv\n" in MAKEFILE
+        case ["make", target, *variables]:
+            assert re.search(rf"^{target}:", MAKEFILE, re.MULTILINE), target
+            for variable in variables:
+                assert f"$({variable.partition('=')[0]})" in MAKEFILE, variable
+        case ["python", "-m", "pip", "install", *requirements]:
+            for requirement in requirements:
+                assert requirement == "pytest" or set(re.findall(r"\w+", requirement)) <= EXTRAS.keys(), requirement
+        case _:
+            pytest.fail(f"these tests do not know {words}")
 
 
 def first_output(command: str) -> str:
@@ -170,7 +235,8 @@ def first_output(command: str) -> str:
 def variables() -> Iterator[str]:
     """Yield the names of the variables that the package reads."""
     yield from VARIABLES.values()
-    yield from (PASSWORD_VARIABLE, "BITGET_DEMO", "BITGET_API_BASE_URL", "BITGET_ACCOUNT_ID", "BITGET_RATE_LIMIT_STORE")
+    yield from (PASSWORD_VARIABLE, "BITGET_DEMO", "BITGET_API_BASE_URL")
+    yield from ("BITGET_ACCOUNT_ID", "BITGET_RATE_LIMIT_STORE", "BITGET_LOG")
 
 
 def matches(shown: str, output: str) -> bool:
@@ -180,16 +246,19 @@ def matches(shown: str, output: str) -> bool:
 
 
 @pytest.fixture
-def session(bitget_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Session:
+def session(page: Path, bitget_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Session]:
     """A session in an empty folder, with the sandbox's credentials in the environment."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))  # where an example keeps its rate limit
     Path("docs").symlink_to(ROOT / "docs")
     monkeypatch.setenv("PATH", os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
     clear_variables(monkeypatch)
     set_variables(bitget_sandbox, monkeypatch)
     # Some orders that the pages name do not exist; a batch of only such orders must not be refused as a whole.
     bitget_sandbox.all_gone_as_refusal = False
-    return Session(bitget_sandbox, monkeypatch, set())
+    restarts = RESTART_INSTRUCTION in page.read_text("utf-8")
+    with ExitStack() as servers:
+        yield Session(bitget_sandbox, monkeypatch, servers, restarts=restarts)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import csv
 import io
 import re
@@ -12,19 +11,20 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
-import httpx
 import pytest
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
+import verify_demo_account
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 from demo import main
 from environment import clear_variables, set_variables
+from forward_proxy import ForwardProxy
 from record_demo import PICTURE, WIDTH, record
 from rich.console import Console
+from rsa_sandbox import is_signed_by
 
 from bitget_spot import Status
 from bitget_spot.sandbox import Sandbox
@@ -35,6 +35,7 @@ PAGE: Final = DOCS / "examples.md"
 FIRST: Final = "1300000000813847339"
 SECOND: Final = "1300000001043469773"
 THIRD: Final = "1300000002548977048"
+LONG_EXAMPLE: Final = "verify_demo_account.py"
 RunExample = Callable[..., str]
 
 
@@ -103,13 +104,13 @@ def test_picture_shows_the_current_demo() -> None:
 
 
 def test_every_example_is_on_the_site_and_short() -> None:
-    """The page of examples shows each file, and none is longer than a screen or wider than the page."""
+    """The page of examples shows each file, and none is wider than the page or, but for one, longer than a screen."""
     files = {path.name for path in EXAMPLES.glob("*.py")} - {"demo.py", "record_demo.py"}
     assert set(re.findall(r"\{literalinclude\} examples/(\S+)", PAGE.read_text("utf-8"))) == files
     lines = {name: (EXAMPLES / name).read_text("utf-8").splitlines() for name in files}
-    assert [name for name in files if len(lines[name]) > 46] == []
+    assert [name for name in files if len(lines[name]) > 50] == [LONG_EXAMPLE]
     too_wide = []
-    for name in files:
+    for name in files - {LONG_EXAMPLE}:
         too_wide += [(name, line) for line in lines[name] if len(line) > 98]
     assert too_wide == []
 
@@ -156,7 +157,7 @@ def test_kill_switch_that_is_refused(
     run_example: RunExample, bitget_sandbox: Sandbox, capsys: pytest.CaptureFixture[str], fault: str
 ) -> None:
     """`kill_switch.py` prints the reason, and its status is 1."""
-    bitget_sandbox.inject(fault)
+    bitget_sandbox.inject(fault, chance=1)
     with pytest.raises(SystemExit) as exit_info:
         run_example("kill_switch")
     assert exit_info.value.code == 1
@@ -167,8 +168,8 @@ def test_warm_up_connections(run_example: RunExample, bitget_sandbox: Sandbox) -
     """`warm_up_connections.py` opens connections, measures the round trip and cancels every order."""
     output = run_example("warm_up_connections")
     assert "120 orders done" in output
-    # Ten to open the connections, one to read the clock.
-    assert sum(arrival.path.endswith("/public/time") for arrival in bitget_sandbox.arrivals) == 11
+    # Eighteen to open the connections, one to read the clock.
+    assert sum(arrival.path.endswith("/public/time") for arrival in bitget_sandbox.arrivals) == 19
     assert len(cancelled_orders(bitget_sandbox)) == 120
 
 
@@ -187,7 +188,7 @@ def test_keep_a_deadline(run_example: RunExample, bitget_sandbox: Sandbox, secon
         (None, FIRST, "BITGET_PASSPHRASE=", "BITGET_PASSPHRASE"),
         (None, FIRST, "BITGET_PASSPHRASE=wrong", "40012: copy"),
         (None, FIRST, "BITGET_DEMO=1", "40099: wrong account type"),
-        ("code=40085", FIRST, "", "40085: wrong account type"),
+        ("code=40085", FIRST, "", "Check these orders: 1 order: 1 not_sent"),
         ("code=40018", FIRST, "", "40018: check the permissions"),
         ("code=45055", FIRST, "", "Check these orders: 1 order: 1 rejected"),
         (None, FIRST, "BITGET_API_BASE_URL=http://127.0.0.1:1", "Check these orders: 1 order: 1 not_sent"),
@@ -212,18 +213,18 @@ def test_handle_exceptions(
 
 
 def test_keep_records(run_example: RunExample) -> None:
-    """`keep_records.py` prints each batch when its outcomes are known, and writes a row for each order."""
-    assert f"batch done: {FIRST} accepted" in run_example("keep_records")
-    with Path("cancelled.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
+    """`keep_records.py` writes a row for each order, and leaves no file."""
+    rows = list(csv.DictReader(run_example("keep_records").splitlines()))
+    assert list(Path().iterdir()) == []
     assert [(row["orderId"], row["status"], row["attempts"]) for row in rows] == [
         (FIRST, "accepted", "1"),
         (SECOND, "accepted", "1"),
     ]
 
 
-def test_share_a_budget(bitget_sandbox: Sandbox) -> None:
+def test_share_a_budget(bitget_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Two processes of `share_a_budget.py` need two seconds' worth of requests and are never refused for their rate."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     symbols = ("BTCUSDT", "ETHUSDT")
     for symbol in symbols:
         bitget_sandbox.open_orders(470, symbol=symbol)
@@ -231,10 +232,10 @@ def test_share_a_budget(bitget_sandbox: Sandbox) -> None:
     bots = [subprocess.Popen([*command, symbol], stdout=subprocess.PIPE, text=True) for symbol in symbols]
     outputs = [bot.communicate(timeout=60)[0] for bot in bots]
     assert [bot.returncode for bot in bots] == [0, 0]
-    assert all("500 orders: 500 accepted" in output for output in outputs)
+    assert all("confirmed: 500 cancelled" in output for output in outputs)
     assert len(cancelled_orders(bitget_sandbox)) == 1000
     assert 429 not in {arrival.status for arrival in bitget_sandbox.arrivals}
-    assert Path("rate_limit.sqlite").is_file()
+    assert Path("bitget-rate-limit.sqlite").is_file()
 
 
 def test_my_bot(run_example: RunExample, bitget_sandbox: Sandbox) -> None:
@@ -250,20 +251,68 @@ def test_rsa_key(run_example: RunExample, bitget_sandbox: Sandbox, monkeypatch: 
     encryption = serialization.BestAvailableEncryption(b"words")
     pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
     Path("bitget-key.pem").write_bytes(pem)
-
-    def verify(prehash: bytes, signature: str) -> bool:
-        try:
-            key.public_key().verify(base64.b64decode(signature), prehash, padding.PKCS1v15(), hashes.SHA256())
-        except InvalidSignature:
-            return False
-        return True
-
-    # The order belongs to another account and so is not found; only a request with a valid signature gets that far.
-    bitget_sandbox.add_account("an-rsa-key", "", "its passphrase", verify=verify)
-    monkeypatch.setenv("BITGET_API_KEY", "an-rsa-key")
-    monkeypatch.setenv("BITGET_PASSPHRASE", "its passphrase")
+    bitget_sandbox.add_account(
+        bitget_sandbox.api_key, "", bitget_sandbox.passphrase, verify=partial(is_signed_by, key.public_key())
+    )
     monkeypatch.setenv("BITGET_SECRET_KEY_PASSWORD", "words")
-    assert "1 order: 1 gone" in run_example("rsa_key")
+    assert "1 order: 1 accepted" in run_example("rsa_key")
+
+
+@pytest.mark.parametrize("account_type", ["classic", "unified"])
+def test_verify_demo_account(
+    account_type: Literal["classic", "unified"], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`verify_demo_account.py` finds the sandbox to be as assumed, cancels two orders and opens none."""
+    monkeypatch.setenv("BITGET_DEMO", "1")
+    with Sandbox(demo=True, account_type=account_type) as demo:
+        monkeypatch.setenv("BITGET_API_BASE_URL", demo.url)
+        assert verify_demo_account.main([FIRST, SECOND]) == 0
+        assert cancelled_orders(demo) == {FIRST, SECOND}
+        assert len(demo.orders) == 120
+        output = capsys.readouterr().out
+        assert output.count("as assumed") == len(output.splitlines()) - 2
+        assert f"The account is {account_type}." in output
+
+
+def test_verify_demo_account_reports_differences(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An exchange that behaves otherwise is shown as DIFFERS, and the status is 1."""
+    monkeypatch.setenv("BITGET_DEMO", "1")
+    with Sandbox(demo=True, cancel_delay=30) as demo:
+        monkeypatch.setenv("BITGET_API_BASE_URL", demo.url)
+        monkeypatch.setattr("bitget_spot._bulk.confirmation.STALL_TIMEOUT", 0.1)
+        assert verify_demo_account.main([FIRST, SECOND]) == 1
+    assert re.search("takes effect within 10 s .* DIFFERS", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    ("demo", "order_ids", "advice"),
+    [
+        ("0", [FIRST, SECOND], "Set BITGET_DEMO=1"),
+        ("1", [FIRST], "Name two"),
+        ("1", [FIRST, FIRST], "Name two"),
+        ("1", [FIRST, "1"], "Not open on the demo account: 1"),
+        ("1", [FIRST, SECOND], "40099"),
+    ],
+)
+def test_verify_demo_account_refuses(
+    *,
+    demo: str,
+    order_ids: list[str],
+    advice: str,
+    bitget_sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Without demo, without two open orders or with a live key, nothing is cancelled."""
+    monkeypatch.setenv("BITGET_DEMO", demo)
+    with Sandbox(demo=True) as demo_sandbox:
+        if advice.startswith("Not open"):
+            monkeypatch.setenv("BITGET_API_BASE_URL", demo_sandbox.url)
+        assert verify_demo_account.main(order_ids) != 0
+        assert advice in capsys.readouterr().err
+        assert cancelled_orders(demo_sandbox) | cancelled_orders(bitget_sandbox) == set()
 
 
 def test_demo_trading(run_example: RunExample, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -283,31 +332,19 @@ def test_own_transport(run_example: RunExample, bitget_sandbox: Sandbox, monkeyp
     assert "1 order: 1 not_sent" in run_example("own_transport")
 
 
-class Proxy(BaseHTTPRequestHandler):
-    """Forwards requests, and records their URLs."""
-
-    forwarded_urls: list[str]
-
-    def do_POST(self) -> None:
-        """Forward one request."""
-        self.forwarded_urls.append(self.path)
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        response = httpx.post(self.path, content=body, headers=dict(self.headers), trust_env=False)
-        self.send_response(response.status_code)
-        self.send_header("Content-Length", str(len(response.content)))
-        self.end_headers()
-        self.wfile.write(response.content)
-
-    def log_message(self, *_: object) -> None:
-        """Log nothing."""
-
-
 @pytest.fixture
 def proxy() -> Iterator[tuple[str, list[str]]]:
     """Run a proxy; the value is its URL and the URLs that it has forwarded."""
     forwarded_urls: list[str] = []
-    handler = type("Handler", (Proxy,), {"forwarded_urls": forwarded_urls})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+
+    class RecordingProxy(ForwardProxy):
+        """Records the URLs."""
+
+        def do_POST(self) -> None:  # noqa: N802 - the name in http.server
+            forwarded_urls.append(self.path)
+            super().do_POST()
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), RecordingProxy) as server:
         thread = threading.Thread(target=partial(server.serve_forever, poll_interval=0.01))
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}", forwarded_urls
@@ -324,5 +361,5 @@ def test_through_a_proxy(
     monkeypatch.setenv("HTTP_PROXY", proxy_url)
     run_example("my_bot")
     assert forwarded_urls == []
-    assert "1 order: 1 gone" in run_example("through_a_proxy")
+    assert "1 order: 1 gone" in run_example("through_a_proxy", proxy_url)
     assert [url.startswith(bitget_sandbox.url) for url in forwarded_urls] == [True]

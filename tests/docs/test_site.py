@@ -6,6 +6,7 @@ import inspect
 import re
 import subprocess
 import sys
+import tomllib
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Final
@@ -13,9 +14,9 @@ from urllib.parse import urldefrag, urljoin, urlsplit
 
 import pytest
 
-from bitget_spot import cancel_open_orders
+from bitget_spot import cancel_open_orders, errors
 from bitget_spot._bulk.confirmation import STALL_TIMEOUT
-from bitget_spot._bulk.open_orders import CANCEL_TIMEOUT, MAX_CANCELS
+from bitget_spot._bulk.open_order import CANCEL_TIMEOUT, MAX_CANCELS
 from bitget_spot._bulk.recovery import MAX_EXTRA_REQUESTS
 from bitget_spot._cli.advice import Exit
 from bitget_spot._middleware.body import MAX_BODY_SIZE
@@ -24,6 +25,7 @@ from bitget_spot.client import DEFAULT_TIMEOUT
 from bitget_spot.sandbox import FAULT_NAMES
 from bitget_spot_api.operations import (
     BATCH_CANCEL_ORDERS,
+    BATCH_CANCEL_UNIFIED_ORDERS,
     ERROR_CODES,
     GET_HISTORY_ORDERS,
     OPERATIONS,
@@ -39,20 +41,34 @@ LOADING_ATTRIBUTES: Final = {"src", "srcset", "poster", "data"}
 LOADING_LINKS: Final = {"stylesheet", "icon", "preload", "prefetch", "preconnect", "dns-prefetch", "modulepreload"}
 MAX_REQUESTS: Final = BATCH_CANCEL_ORDERS.rate_limit.requests
 MAX_ORDERS: Final = BATCH_CANCEL_ORDERS.max_items["orderList"]
-CODES: Final = [code for codes in ERROR_CODES.values() for code in codes]
+MAX_UNIFIED_ORDERS: Final = BATCH_CANCEL_UNIFIED_ORDERS.max_items["body"]
+CODES: Final[list[str]] = []
+for _classes in ERROR_CODES.values():
+    for _codes in _classes.values():
+        CODES.extend(_codes)
 KILL_SWITCH_DEADLINE: Final = inspect.signature(cancel_open_orders.sync).parameters["deadline"].default
 NUMBERS: Final = {
-    "index.md": (f"{MAX_ORDERS} orders in a request and {MAX_REQUESTS} requests in a second",),
+    "accounts.md": (
+        f"| Orders in one request | {MAX_ORDERS} | {MAX_UNIFIED_ORDERS} |",
+        f"| Requests in a second | {MAX_REQUESTS} | {BATCH_CANCEL_UNIFIED_ORDERS.rate_limit.requests} |",
+    ),
     "bots.md": (f"limit of {MAX_REQUESTS} requests a second",),
     "keys.md": (f"more than {TIMESTAMP_WINDOW_SECONDS:g} seconds from",),
     "cancel.md": (
-        f"It has {KILL_SWITCH_DEADLINE:g} seconds unless",
         f"in smaller batches, up to {MAX_RETRIES} times",
         f"at most {MAX_EXTRA_REQUESTS} more requests",
-        f"nothing has changed for {STALL_TIMEOUT:g} seconds",
+    ),
+    "cancel-all.md": (
+        f"It has {KILL_SWITCH_DEADLINE:g} seconds unless",
         f"still lists them {CANCEL_TIMEOUT:g} seconds after {MAX_CANCELS} cancels",
-        f"limited to {MAX_BODY_SIZE >> 20} MiB",
+    ),
+    "confirm.md": (
+        f"nothing has changed for {STALL_TIMEOUT:g} seconds",
         f"a page of {GET_HISTORY_ORDERS.maxima['limit']} orders",
+    ),
+    "assumptions.md": (f"limit of {MAX_REQUESTS} requests", f"takes effect within {STALL_TIMEOUT:g} seconds"),
+    "request.md": (
+        f"limited to {MAX_BODY_SIZE >> 20} MiB",
         f"up to {MAX_RETRIES} times",
         f"{MAX_REQUESTS} requests in any second",
         f"{DEFAULT_TIMEOUT:g} seconds from connecting",
@@ -119,13 +135,16 @@ def test_site_loads_nothing_from_other_servers(site: Path, pages: dict[str, Page
         assert not calls, path
 
 
-def test_internal_links_have_a_target(pages: dict[str, Page]) -> None:
+def test_internal_links_have_a_target(site: Path, pages: dict[str, Page]) -> None:
     """The page and the anchor of every internal link exist."""
     for name, page in pages.items():
         for link in page.links:
             if urlsplit(link).scheme:
                 continue
             target, anchor = urldefrag(urljoin(name, link))
+            if target.startswith("_downloads/"):
+                assert (site / target).is_file(), (name, link)
+                continue
             assert target in pages, (name, link)
             assert not anchor or anchor in pages[target].anchors or target.startswith("genindex"), (name, link)
 
@@ -159,6 +178,72 @@ def test_generated_reference_follows_the_document(pages: dict[str, Page]) -> Non
     assert {f"bitget_spot_api.models.{name}" for name in sent} <= anchors
 
 
+def test_old_anchors_still_exist(pages: dict[str, Page]) -> None:
+    """The anchors of the page from which others were split lead to a link to the new page."""
+    anchors = {
+        *("one-outcome-for-every-order", "ask-what-became-of-them", "the-kill-switch", "which-orders"),
+        *(
+            "fast-or-accounted-for-one-by-one",
+            "deadlines-ctrl-c-cancelled-tasks",
+            "exceptions",
+            "the-path-of-a-request",
+        ),
+    }
+    assert anchors - pages["cancel.html"].anchors == set()
+
+
+def test_every_page_says_what_it_is_about(pages: dict[str, Page]) -> None:
+    """The sidebar of every page has the version and the disclaimer."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    for name, page in pages.items():
+        assert f"Version {project['version']}" in page.text, name
+        assert "not affiliated with Bitget" in page.text, name
+
+
+def test_exceptions_are_a_table(pages: dict[str, Page]) -> None:
+    """The table of the exceptions has each, and what it is derived from."""
+    text = " ".join(pages["reference/errors.html"].text.split())
+    for exception in vars(errors).values():
+        if inspect.isclass(exception) and issubclass(exception, errors.BitgetError):
+            bases = ", ".join(base.__name__ for base in exception.__bases__)
+            assert f"{exception.__name__} {bases} " in text
+
+
+def test_document_page_begins_with_the_batch_cancel(site: Path, pages: dict[str, Page]) -> None:
+    """The batch cancel comes first, every table has a header, and the document can be downloaded."""
+    page = pages["reference/openapi.html"]
+    first = min(OPERATIONS.values(), key=lambda operation: page.text.index(f"{operation.method} {operation.path}\n"))
+    assert first == BATCH_CANCEL_ORDERS
+    (link,) = (link for link in page.links if "_downloads/" in link)
+    document = (ROOT / "openapi" / "bitget-spot.yaml").read_bytes()
+    assert site.joinpath("reference", link).read_bytes() == document
+    for path in site.rglob("*.html"):
+        for header in re.findall(r"<thead>.*?</thead>", path.read_text("utf-8"), re.DOTALL):
+            titles = re.findall(r"<th[^>]*>(.*?)</th>", header, re.DOTALL)
+            assert all(re.sub(r"<[^>]*>", "", title).strip() for title in titles), path
+    html = (site / "reference" / "openapi.html").read_text("utf-8")
+    assert html.count("<details") == html.count("</details>") > len(OPERATIONS)
+
+
+def test_pictures_have_a_dark_variant(site: Path, pages: dict[str, Page]) -> None:
+    """A picture on a white ground is shown in other colours on a dark page, with the same texts."""
+    for name in ("request", "arrivals", "peers"):
+        light, dark = (site / "_images" / f"{name}{suffix}.svg" for suffix in ("", "-dark"))
+        light_text, dark_text = light.read_text("utf-8"), dark.read_text("utf-8")
+        assert "#ffffff" in light_text
+        assert "#ffffff" not in dark_text
+        assert re.findall(r"<text[^>]*>([^<]*)", light_text) == re.findall(r"<text[^>]*>([^<]*)", dark_text)
+        assert f"_images/{name}-dark.svg" in pages[f"{name}.html"].loaded_urls
+    assert "demo-dark.svg" not in " ".join(pages["start.html"].loaded_urls)
+
+
+def test_parameters_are_described(pages: dict[str, Page]) -> None:
+    """Each parameter of a generated function has a description, not only an example."""
+    text = pages["reference/generated.html"].text
+    assert "Example:" not in text
+    assert "Parameters" in text
+
+
 def test_codes_can_be_searched_for(site: Path) -> None:
     """The search ignores numbers in texts, so every code is an entry of the index."""
     index = (site / "searchindex.js").read_text("utf-8")
@@ -184,9 +269,10 @@ def test_names_link_to_the_reference(pages: dict[str, Page]) -> None:
     for page, target in (
         ("keys.html", "reference/errors.html#bitget_spot.errors.WrongEnvironmentError"),
         ("bots.html", "reference/rate_limit.html#bitget_spot.rate_limit.RedisStore"),
-        ("cancel.html", "reference/client.html#bitget_spot.warm_up.sync"),
-        ("cancel.html", "reference/errors.html#bitget_spot.errors.NetworkError"),
-        ("shutdown.html", "cancel.html#the-kill-switch"),
+        ("cancel-all.html", "reference/client.html#bitget_spot.warm_up.sync"),
+        ("errors.html", "reference/errors.html#bitget_spot.errors.NetworkError"),
+        ("reference/errors.html", "#bitget_spot.errors.NetworkError"),
+        ("shutdown.html", "cancel-all.html"),
     ):
         assert target in pages[page].links
 

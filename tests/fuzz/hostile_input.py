@@ -53,6 +53,11 @@ NAMES: Final = (
     "side",
     "serverTime",
     "cTime",
+    "list",
+    "cursor",
+    "orderStatus",
+    "cumExecQty",
+    "category",
 )
 """The vendor's names of fields."""
 EXPECTED_TEXTS: Final = (
@@ -60,6 +65,10 @@ EXPECTED_TEXTS: Final = (
     "43001",
     "45001",
     "40009",
+    "40084",
+    "40085",
+    "25204",
+    "25113",
     "429",
     "1",
     "2",

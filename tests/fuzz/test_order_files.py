@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from bitget_spot.__main__ import main
 from bitget_spot._cli.orders import BadInputError, collect, plan
+from bitget_spot._cli.output import plain_body
 from bitget_spot_api.types import Unset
 
 from .hostile_input import RawJson, fuzz_settings, json_texts, to_json
@@ -141,7 +142,7 @@ def test_files(content: bytes, name: str, symbols: list[str], tmp_path: Path) ->
     file.write_bytes(content)
     try:
         collected = collect([], [], str(file), symbols)
-        plan(collected, None)
+        plan(collected, None, None, "SPOT")
     except BadInputError as error:
         assert str(error).endswith("nothing was sent")
         assert all(isinstance(problem, str) and problem for problem in error.args)
@@ -166,12 +167,12 @@ def test_options(order_ids: list[str], client_oids: list[str], symbols: list[str
     """Options yield orders that can be planned, or an error."""
     try:
         collected = collect(order_ids, client_oids, None, symbols)
-        requests = plan(collected, None)
+        requests = plan(collected, None, None, "SPOT")
     except BadInputError as error:
         assert str(error).endswith("nothing was sent")
         return
     assert len(collected.orders) == len(collected.places)
-    assert sum(len(request.order_list) for request in requests) <= len(collected.orders)
+    assert sum(len(plain_body(request)["orderList"]) for request in requests) <= len(collected.orders)
 
 
 @fuzz_settings(30, share_of=200)
@@ -209,5 +210,5 @@ def test_long_lines(fragment: str, tmp_path: Path) -> None:
     for prefix in ("", "orderId\n", '{"orderId":"'):
         file.write_text(prefix + fragment * (200_000 // len(fragment)), "utf-8")
         with suppress(BadInputError):
-            plan(collect([], [], str(file), []), None)
+            plan(collect([], [], str(file), []), None, None, "SPOT")
     assert time.process_time() - started_at < 5

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import httpx
 import pytest
-from attrs import frozen
+from attrs import evolve, frozen
 from hypothesis import given
 from hypothesis import strategies as st
 from simulation import Simulation, patch_library, use_virtual_time
@@ -32,22 +32,33 @@ from bitget_spot import (
     report_of,
     server_time,
 )
+from bitget_spot._middleware.account_type import AccountType
 from bitget_spot._middleware.responses import parse_envelope, parse_error
 from bitget_spot.client import SpotClient
 from bitget_spot.rate_limit import MemoryStore
 from bitget_spot_api.api.public import get_server_time
 from bitget_spot_api.api.trade import batch_cancel_orders, get_history_orders, get_order_info, get_unfilled_orders
-from bitget_spot_api.models import BatchCancelOrdersRequest, OrderRef
+from bitget_spot_api.api.unified import (
+    batch_cancel_unified_orders,
+    get_unified_history_orders,
+    get_unified_order_info,
+    get_unified_unfilled_orders,
+)
+from bitget_spot_api.models import BatchCancelOrdersRequest, OrderRef, UnifiedOrderRef
 
 from .hostile_input import HostileResponse, fuzz_settings, responses
 
 ORDERS: Final = [OrderRef(order_id="1"), OrderRef(order_id="2", symbol="BTCUSDT"), OrderRef(client_oid="x")]
+ORDERS_WITH_SYMBOLS: Final = [evolve(order, symbol="BTCUSDT") for order in ORDERS]
+"""As a unified account needs them."""
+ACCOUNT_TYPES: Final[tuple[AccountType | None, ...]] = (None, "classic", "unified")
 DEADLINE: Final = 30.0
 MAX_EXCERPT: Final = 2_000
 MODES: Final = ("sync", "asyncio")
 MAX_OVERRUN: Final = 40.0
 """Seconds that a run may take beyond its deadline: more than the longest pause after HTTP 429."""
 BODY: Final = BatchCancelOrdersRequest(order_list=[OrderRef(order_id="1")])
+UNIFIED_ORDER: Final = UnifiedOrderRef(symbol="BTCUSDT", category="SPOT", order_id="1")
 
 
 @frozen
@@ -66,6 +77,14 @@ CALLS: Final = {
     "info": ApiCall(get_order_info.sync, get_order_info.asyncio, {"order_id": "1"}),
     "time": ApiCall(get_server_time.sync, get_server_time.asyncio),
     "clock": ApiCall(server_time.sync, server_time.asyncio),
+    "unified batch": ApiCall(
+        batch_cancel_unified_orders.sync_detailed, batch_cancel_unified_orders.asyncio, {"body": [UNIFIED_ORDER]}
+    ),
+    "unified unfilled": ApiCall(get_unified_unfilled_orders.sync, get_unified_unfilled_orders.asyncio),
+    "unified history": ApiCall(
+        get_unified_history_orders.sync, get_unified_history_orders.asyncio, {"category": "SPOT"}
+    ),
+    "unified info": ApiCall(get_unified_order_info.sync, get_unified_order_info.asyncio, {"order_id": "1"}),
 }
 
 
@@ -75,7 +94,9 @@ def no_logging(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.CRITICAL, "bitget_spot")
 
 
-def connect_to(sent_responses: Sequence[HostileResponse], simulation: Simulation) -> SpotClient:
+def connect_to(
+    sent_responses: Sequence[HostileResponse], simulation: Simulation, account_type: AccountType | None = None
+) -> SpotClient:
     """Return a client whose exchange sends these responses in turn, over and over."""
     turns = itertools.cycle(sent_responses)
 
@@ -88,6 +109,7 @@ def connect_to(sent_responses: Sequence[HostileResponse], simulation: Simulation
         transport=httpx.MockTransport(respond),
         max_retries=1,
         demo=False,
+        account_type=account_type,
     )
     use_virtual_time(client, simulation)
     return client
@@ -143,18 +165,26 @@ def test_generated_functions(response: HostileResponse, name: str, mode: str) ->
     kill_switch=st.booleans(),
     mode=st.sampled_from(MODES),
     confirm=st.booleans(),
+    account_type=st.sampled_from(ACCOUNT_TYPES),
 )
-def test_runs(sent_responses: list[HostileResponse], kill_switch: bool, mode: str, confirm: bool) -> None:
+def test_runs(
+    sent_responses: list[HostileResponse],
+    kill_switch: bool,
+    mode: str,
+    confirm: bool,
+    account_type: AccountType | None,
+) -> None:
     """A run ends by its deadline, and its report has an outcome for every order that the responses allow."""
     simulation = Simulation()
     operation: ModuleType = cancel_orders
-    arguments: dict[str, Any] = {"deadline": DEADLINE, "orders": ORDERS, "confirm": confirm}
+    orders = ORDERS_WITH_SYMBOLS if account_type == "unified" else ORDERS
+    arguments: dict[str, Any] = {"deadline": DEADLINE, "orders": orders, "confirm": confirm}
     if kill_switch:
         operation = cancel_open_orders
         arguments = {"deadline": DEADLINE}
     report: Report | None
     with patch_library(simulation):
-        client = connect_to(sent_responses, simulation)
+        client = connect_to(sent_responses, simulation, account_type)
         started_at = simulation.now
         try:
             report = run(mode, operation, simulation, client=client, **arguments)
@@ -168,14 +198,14 @@ def test_runs(sent_responses: list[HostileResponse], kill_switch: bool, mode: st
     assert_printable(report)
     json.dumps(report.rows())
     if not kill_switch:
-        assert [outcome.order for outcome in report] == ORDERS
+        assert [outcome.order for outcome in report] == orders
         for outcome in report:
             assert outcome.attempts > 0 or outcome.status is Status.NOT_SENT
 
 
 @fuzz_settings(150)
-@given(response=responses())
-def test_parsing(response: HostileResponse) -> None:
+@given(response=responses(), api_version=st.sampled_from(["v2", "v3"]))
+def test_parsing(response: HostileResponse, api_version: str) -> None:
     """A response is a success or stands for one exception, which keeps no more than an excerpt of it."""
     received = response(httpx.Request("POST", "http://127.0.0.1"))
     try:
@@ -187,7 +217,7 @@ def test_parsing(response: HostileResponse) -> None:
         assert len(envelope.body) <= MAX_EXCERPT
         assert_printable(envelope)
     else:
-        assert_printable(parse_error(envelope, received.status_code))
+        assert_printable(parse_error(envelope, received.status_code, api_version))
 
 
 def envelope_of(data: str) -> bytes:

@@ -236,3 +236,13 @@ def test_failed_request_does_not_change_the_clock(send: Send) -> None:
     exchange.error = None
     send(chain, make_request())
     assert exchange.timestamps == [TIMESTAMP, TIMESTAMP]
+
+
+def test_reset_clock_is_the_local_clock() -> None:
+    """After `reset` the offset is exactly zero seconds."""
+    clock = ServerClock(lambda: NOW)
+    assert clock.observe(1659076730000, NOW)
+    assert clock.offset == 60
+    clock.reset()
+    assert clock.offset == 0.0
+    assert isinstance(clock.offset, float)

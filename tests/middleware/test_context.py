@@ -216,6 +216,13 @@ def test_has_not_been_executed(error: Exception) -> None:
     assert not may_have_been_executed(attempt_that_ended_in(error), error)
 
 
+def test_request_that_cannot_be_written_completely_has_not_been_executed() -> None:
+    """A `LocalProtocolError` means that httpx refused to write the request, even if its headers have left."""
+    attempt = Attempt(reached_transport=True, reports_timing=True, headers_sent_at=1.0)
+    assert not may_have_been_executed(attempt, httpx.LocalProtocolError("too little data"))
+    assert may_have_been_executed(attempt, httpx.RemoteProtocolError("too little data"))
+
+
 @pytest.mark.parametrize("error", [RuntimeError("a bug"), httpx.ReadError("reset"), KeyboardInterrupt()], ids=repr)
 @pytest.mark.parametrize("attempt", [Attempt(), Attempt(reached_transport=True, reports_timing=True)], ids=str)
 def test_what_has_not_left_has_not_been_executed(attempt: Attempt, error: BaseException) -> None:
@@ -360,3 +367,56 @@ def test_operation_is_found_by_method_and_path(method: str, path: str, operation
     """A request calls the operation of its method and path; superfluous slashes do not count."""
     request = httpx.Request(method, f"https://api.bitget.com{path}")
     assert operation_of(request) is operation
+
+
+# Defaults and limits
+
+
+def test_scope_ends_when_nothing_is_left() -> None:
+    """A run without any time left has ended: neither a negative nor a positive rest is needed for that."""
+    context = RequestContext(CancelScope(deadline=100.0, clock=lambda: 99.999))
+    context.raise_if_stopped()
+    context.scope.deadline = 99.999
+    with pytest.raises(RunStopped):
+        context.raise_if_stopped()
+
+
+def test_attempt_begins_empty() -> None:
+    """A new attempt has no permit and no stamp, has reached nothing, and has nothing to report."""
+    attempt = Attempt()
+    assert attempt.usable_until is None
+    assert attempt.signed_at is None
+    assert attempt.headers_sent_at is None
+    assert attempt.latency is None
+    assert attempt.reached_transport is False
+    assert attempt.reports_timing is False
+    assert attempt.opened_connection is False
+    assert attempt.rate_limited_rows is False
+    assert attempt.failed_before_sending is False
+
+
+def test_context_of_returns_the_context_itself() -> None:
+    """`context_of` returns the very context that `attach_context` has attached."""
+    request = httpx.Request("GET", "https://api.bitget.com/")
+    context = attach_context(request)
+    assert isinstance(context, RequestContext)
+    assert context_of(request) is context
+
+
+def test_scope_and_its_children() -> None:
+    """A child ends with its parent, also one that is made afterwards; a parent does not end with its child."""
+    parent = CancelScope(deadline=102.0, clock=lambda: 100.0)
+    first, second = parent.child(), parent.child()
+    assert first.remaining() == 2
+    first.stop()
+    assert [first.remaining(), second.remaining(), parent.remaining()] == [0, 2, 2]
+    parent.stop()
+    assert [second.remaining(), parent.child().remaining()] == [0, 0]
+
+
+def test_operation_is_in_the_context() -> None:
+    """A context knows what its request calls, and is replaced with the request of a run."""
+    known = httpx.Request("POST", f"https://api.bitget.com{BATCH_CANCEL_ORDERS.path}")
+    assert attach_context(known).operation is BATCH_CANCEL_ORDERS
+    assert attach_context(httpx.Request("GET", "https://api.bitget.com/")).operation is None
+    assert RequestContext().is_valid is False

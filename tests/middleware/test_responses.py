@@ -20,7 +20,7 @@ from bitget_spot._middleware.account_type import AccountTypeMemory
 from bitget_spot._middleware.base import Transport
 from bitget_spot._middleware.clock import ServerClock
 from bitget_spot._middleware.context import attach_context, context_of
-from bitget_spot._middleware.responses import MAX_EXCERPT, ResponseMiddleware, parse_envelope, parse_error
+from bitget_spot._middleware.responses import MAX_EXCERPT, ResponseMiddleware, parse_envelope, parse_error, printable
 from bitget_spot.credentials import Credentials
 from bitget_spot.errors import (
     ApiError,
@@ -494,3 +494,25 @@ def test_each_response_is_interpreted_once(interpretations: Counter[str], creden
     client = connect(credentials, transport=httpx.MockTransport(respond), rate_limit_store=MemoryStore())
     assert client.get_httpx_client().get(GET_SERVER_TIME.path).is_success
     assert interpretations == {"parse_envelope": 3, "parse_error": 2}
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("plain text", "plain text"),
+        ("订单不存在 ü", "订单不存在 ü"),
+        ("a\nb\u202ec", "a b c"),
+        (429, "429"),
+        (None, "null"),
+        ({"en": "ü"}, '{"en": "\\u00fc"}'),
+    ],
+)
+def test_printable_text(value: object, text: str) -> None:
+    """Printable text is unchanged, control characters become spaces, and other values are JSON."""
+    assert printable(value) == text
+
+
+def test_printable_text_is_not_copied() -> None:
+    """Text that can be printed is returned as the same object."""
+    text = b"printable text".decode()
+    assert printable(text) is text

@@ -510,3 +510,16 @@ def test_error_leaves_no_reference_cycle(send: Send) -> None:
         assert dropped() is None
     finally:
         gc.enable()
+
+
+@both_modes
+def test_response_is_returned(send: Send) -> None:
+    """The middleware returns the very response of the transport below."""
+    response = httpx.Response(200)
+
+    class FixedExchange(FakeExchange):
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            super().handle_request(request)
+            return response
+
+    assert send(signing_middleware(FixedExchange()), httpx.Request("GET", f"{ORIGIN}{ORDER_INFO_PATH}")) is response

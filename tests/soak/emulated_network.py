@@ -7,7 +7,7 @@ import json
 from collections import deque
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol
 
 import httpx
 from attrs import define, field, frozen
@@ -15,6 +15,7 @@ from simulation import SimulatedEvent, Simulation, use_virtual_time
 
 from bitget_spot import Credentials, connect
 from bitget_spot._middleware.context import context_of
+from bitget_spot._middleware.network import note_connection, note_write
 from bitget_spot.client import SpotClient
 from bitget_spot.sandbox import Sandbox
 from bitget_spot.sandbox.faults import Fault, Faults, SentResponse
@@ -29,9 +30,6 @@ MAX_DELAY: Final = 1.8
 
 TIMEOUT_MARGIN: Final = 0.001
 """Seconds by which this network gives up earlier than the client would."""
-
-SendTrace: TypeAlias = Callable[[str], Awaitable[None]]
-"""Passes an event to httpcore's `trace` extension."""
 
 
 class WakeUp(Protocol):
@@ -50,14 +48,12 @@ class Sender:
         connections: Which connections it can use: those of all threads, or those of its event loop.
         wake_up: Set when the response arrives.
         wait: Waits for that, for at most so many seconds.
-        send_trace: Passes an event to the trace extension.
 
     """
 
     connections: object
     wake_up: WakeUp
     wait: Callable[[float | None], Awaitable[None]]
-    send_trace: SendTrace
 
 
 @define(eq=False)
@@ -135,11 +131,8 @@ class EmulatedNetwork(httpx.BaseTransport, httpx.AsyncBaseTransport):
         async def wait(seconds: float | None) -> None:
             wake_up.wait(seconds)
 
-        async def send_trace(event: str) -> None:
-            request.extensions["trace"](event, {})
-
         # A coroutine that never suspends, because it waits in this thread.
-        coroutine = self._send(request, Sender(None, wake_up, wait, send_trace))
+        coroutine = self._send(request, Sender(None, wake_up, wait))
         try:
             coroutine.send(None)
         except StopIteration as stop:
@@ -161,10 +154,7 @@ class EmulatedNetwork(httpx.BaseTransport, httpx.AsyncBaseTransport):
             except TimeoutError:
                 pass
 
-        async def send_trace(name: str) -> None:
-            await request.extensions["trace"](name, {})
-
-        return await self._send(request, Sender(loop, _LoopWakeUp(loop, event), wait, send_trace))
+        return await self._send(request, Sender(loop, _LoopWakeUp(loop, event), wait))
 
     async def _send(self, request: httpx.Request, sender: Sender) -> httpx.Response:
         content = b"".join(request.stream)  # type: ignore[arg-type]  # bytes that have been read already
@@ -176,7 +166,7 @@ class EmulatedNetwork(httpx.BaseTransport, httpx.AsyncBaseTransport):
         ends_at = self.simulation.now + request.extensions["timeout"]["read"] - TIMEOUT_MARGIN
         try:
             await self._connect(sender, network_fault, ends_at)
-            await sender.send_trace("http11.send_request_headers.started")
+            note_write()
             record.headers_sent_at = self.simulation.now
             if record.operation is BATCH_CANCEL_ORDERS:
                 record.order_ids = _requested_orders(content)
@@ -192,14 +182,13 @@ class EmulatedNetwork(httpx.BaseTransport, httpx.AsyncBaseTransport):
         if idle and network_fault not in ("refused", "no-connection"):
             self._idle_connections[sender.connections] = idle - 1
             return
-        await sender.send_trace("connection.connect_tcp.started")
+        note_connection()
         if network_fault == "no-connection":
             await self._pause(ends_at - self.simulation.now, sender)
             raise httpx.ConnectTimeout("the connection timed out")
         await self._pause(2 * self.min_delay, sender)
         if network_fault == "refused":
             raise httpx.ConnectError("the connection was refused")
-        await sender.send_trace("connection.connect_tcp.complete")
 
     async def _transfer(
         self, record: RequestRecord, request: httpx.Request, content: bytes, sender: Sender, network_fault: str | None

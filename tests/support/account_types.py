@@ -9,6 +9,7 @@ from attrs import evolve
 from bitget_spot._middleware.account_type import AccountType
 from bitget_spot.client import SpotClient
 from bitget_spot.sandbox import Sandbox
+from bitget_spot.sandbox.request import PendingRequest
 
 
 def change_type(sandbox: Sandbox, account_type: AccountType) -> None:
@@ -21,8 +22,8 @@ def change_type_when(sandbox: Sandbox, account_type: AccountType, condition: Cal
     """Give the sandbox's account another type after the first response for which a condition holds."""
     original = sandbox.record_response
 
-    def record_response(*arguments: object) -> None:
-        original(*arguments)  # type: ignore[arg-type]  # passed on as they are
+    def record_response(request: PendingRequest, status: int | None, code: str | None) -> None:
+        original(request, status, code)
         if condition():
             change_type(sandbox, account_type)
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from attrs import evolve
-from sandboxes import count_requests
+from reports import report_carried_by
+from sandboxes import call_in_task, connect_to, count_requests
+from waiting import wait_until
 
-from bitget_spot import Confirmed, Report
+from bitget_spot import Confirmed, Report, cancel_open_orders
 from bitget_spot.sandbox import Order, Sandbox
-from bitget_spot_api.operations import BATCH_CANCEL_ORDERS, GET_UNFILLED_ORDERS
+from bitget_spot_api.operations import BATCH_CANCEL_ORDERS, GET_UNFILLED_ORDERS, Operation
 
 CancelOpen: TypeAlias = Callable[..., Report]
 """The fixture `cancel_open`: takes a client and the arguments of `cancel_open_orders`."""
@@ -66,3 +69,22 @@ def fill_long_ago(sandbox: Sandbox, order_id: str) -> None:
     """Fill an order, as if it had been filled some time ago."""
     filled = sandbox.fill(order_id)
     sandbox.book._orders[order_id] = evolve(filled, u_time=filled.u_time - LONG_AGO)
+
+
+def report_of_task_cancelled_twice(sandbox: Sandbox, operation: Operation, **arguments: Any) -> Report:
+    """Run the kill switch in a task, cancel it twice once a request for an operation has arrived; return its report."""
+
+    async def cancel_the_task_twice() -> BaseException:
+        task = asyncio.create_task(call_in_task(cancel_open_orders, connect_to(sandbox), **arguments))
+        await wait_until(lambda: count_requests(sandbox, operation) == 1)
+        task.cancel()
+        done, _ = await asyncio.wait([task], timeout=0.05)
+        assert not done
+        task.cancel()
+        try:
+            await task
+        except asyncio.CancelledError as error:
+            return error
+        raise AssertionError
+
+    return report_carried_by(asyncio.run(cancel_the_task_twice()))

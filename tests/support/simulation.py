@@ -31,7 +31,7 @@ import pytest
 from attrs import define, field
 
 from bitget_spot._bulk import cancel_open_orders, cancel_orders
-from bitget_spot._concurrency import Effect, Waiter, waiter, workers
+from bitget_spot._concurrency import Effect, ThreadWorkers, Waiter, per_loop, threads, waiter, workers
 from bitget_spot._middleware.base import Middleware
 from bitget_spot._middleware.context import CancelScope
 from bitget_spot._middleware.rate_limit import RateLimitMiddleware
@@ -39,7 +39,7 @@ from bitget_spot._middleware.retry import RetryMiddleware
 from bitget_spot._middleware.send import SendTransport
 from bitget_spot._middleware.signing import SigningMiddleware
 from bitget_spot.client import SpotClient
-from bitget_spot.rate_limit import fallback, memory, store
+from bitget_spot.rate_limit import fallback, memory
 from bitget_spot.rate_limit import queue as wait_queue
 
 START: Final = 1_000.0
@@ -50,6 +50,8 @@ MAX_SWITCHES: Final = 100_000
 """How often threads may be switched in one scenario before it counts as endless."""
 YIELD_PROBABILITY: Final = 0.05
 """How likely a thread that takes a lock lets another one run first."""
+IDLE_TIMEOUT: Final = 0.001
+"""Virtual seconds after which a worker thread without work ends."""
 REAL_TIMEOUT: Final = 10.0
 """Real seconds within which a real server on this machine must respond."""
 
@@ -233,7 +235,8 @@ class Simulation:
             self._yield()
 
     def check_idle(self) -> None:
-        """Let every thread run that can, and check that none is left."""
+        """Let every thread run that can, and idle workers end, and check that none is left."""
+        self.sleep(2 * IDLE_TIMEOUT)
         while self._ready:
             self._yield()
         assert not self.threads, f"threads are left: {self._thread_names()}"
@@ -369,40 +372,22 @@ class SimulatedEvent:
 
 
 class SimulatedLock:
-    """In place of a lock that is held only for a moment: a place where another thread may run first."""
+    """In place of a `threading.Lock` that is held only for a moment: a place where another thread may run first."""
 
-    def __init__(self, simulation: Simulation) -> None:
+    def __init__(self, simulation: Simulation, *, is_reentrant: bool = False) -> None:
         self._simulation = simulation
-        self._holder: ScheduledThread | None = None
+        self._is_reentrant = is_reentrant
+        self._holders: list[ScheduledThread] = []
 
     def __enter__(self) -> None:
         self._simulation.maybe_yield()
-        assert self._holder is None, f"{self._holder} holds a lock while it waits"
-        self._holder = self._simulation.current
+        current = self._simulation.current
+        is_free = not self._holders or (self._is_reentrant and self._holders[0] is current)
+        assert is_free, f"{self._holders[0]} holds a lock while it waits"
+        self._holders.append(current)
 
     def __exit__(self, *_: object) -> None:
-        self._holder = None
-
-
-class SimulatedRLock:
-    """In place of a `threading.RLock`, as above; the thread that holds it may take it again."""
-
-    def __init__(self, simulation: Simulation) -> None:
-        self._simulation = simulation
-        self._holder: ScheduledThread | None = None
-        self._depth = 0
-
-    def __enter__(self) -> None:
-        if self._holder is not self._simulation.current:
-            self._simulation.maybe_yield()
-            assert self._holder is None, f"{self._holder} holds a lock while it waits"
-            self._holder = self._simulation.current
-        self._depth += 1
-
-    def __exit__(self, *_: object) -> None:
-        self._depth -= 1
-        if not self._depth:
-            self._holder = None
+        self._holders.pop()
 
 
 class SimulatedQueue:
@@ -419,16 +404,17 @@ class SimulatedQueue:
         for thread in self._waiting:
             self._simulation.wake(thread)
 
-    def get(self) -> Any:
+    def get(self, timeout: float | None = None) -> Any:
         simulation = self._simulation
+        give_up_at = float("inf") if timeout is None else simulation.now + timeout
         simulation.maybe_yield()
-        while not self._items:
+        while not self._items and simulation.now < give_up_at:
             self._waiting.append(simulation.current)
             try:
-                simulation.block(None)
+                simulation.block(give_up_at - simulation.now)
             finally:
                 self._waiting.remove(simulation.current)
-        return self._items.popleft()
+        return self.get_nowait()
 
     def get_nowait(self) -> Any:
         if not self._items:
@@ -439,10 +425,18 @@ class SimulatedQueue:
 class SimulatedThread:
     """In place of `threading.Thread`, for the library's workers: an exception that leaves one is kept."""
 
-    def __init__(self, simulation: Simulation, *, target: Callable[[], object], name: str, daemon: bool) -> None:
+    def __init__(
+        self,
+        simulation: Simulation,
+        *,
+        target: Callable[..., object],
+        args: tuple[object, ...],
+        name: str,
+        daemon: bool,
+    ) -> None:
         assert daemon, "a worker must not keep the interpreter from ending"
         self._simulation = simulation
-        self._target = target
+        self._target = partial(target, *args)
         self._name = name
 
     def start(self) -> None:
@@ -458,7 +452,7 @@ class SimulatedThread:
             raise
 
 
-class CheckedThreadWorkers(workers.ThreadWorkers):
+class CheckedThreadWorkers(ThreadWorkers):
     """Checks that there are exactly as many threads as effects run at the same time, so none waits for a thread."""
 
     def __init__(self) -> None:
@@ -556,7 +550,7 @@ def _scope_class(simulation: Simulation) -> type[CancelScope]:
     class SimulatedScope(CancelScope):
         clock: Callable[[], float] = simulation.monotonic
         _waiters: Any = field(factory=_OrderedSet)
-        _lock: Any = field(factory=partial(SimulatedRLock, simulation))
+        _lock: Any = field(factory=partial(SimulatedLock, simulation, is_reentrant=True))
 
     return SimulatedScope
 
@@ -587,19 +581,22 @@ def patch_library(simulation: Simulation) -> Iterator[None]:
         # The order of a set of tasks differs from run to run.
         return [task for task in in_order if task in done], pending
 
-    new_event = partial(SimulatedEvent, simulation)
-    new_locks = {"Lock": partial(SimulatedLock, simulation), "RLock": partial(SimulatedRLock, simulation)}
-    worker_threading = SimpleNamespace(Event=new_event, Thread=partial(SimulatedThread, simulation))
+    new_lock = partial(SimulatedLock, simulation)
+    threading_names = SimpleNamespace(
+        Event=partial(SimulatedEvent, simulation),
+        Lock=new_lock,
+        RLock=partial(new_lock, is_reentrant=True),
+        Thread=partial(SimulatedThread, simulation),
+    )
     queue_names = SimpleNamespace(SimpleQueue=partial(SimulatedQueue, simulation), Empty=queue.Empty)
     scope_class = _scope_class(simulation)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(waiter, "threading", SimpleNamespace(Event=new_event))
-        patch.setattr(workers, "threading", worker_threading)
-        patch.setattr(workers, "queue", queue_names)
+        for module in (workers, threads, waiter, per_loop, wait_queue, memory, fallback):
+            patch.setattr(module, "threading", threading_names)
+        for module in (workers, threads):
+            patch.setattr(module, "queue", queue_names)
+        patch.setattr(workers, "pool", threads.ThreadPool(IDLE_TIMEOUT))
         patch.setattr(workers, "ThreadWorkers", CheckedThreadWorkers)
-        for module in (wait_queue, memory, fallback):
-            patch.setattr(module, "threading", SimpleNamespace(**new_locks))
-        patch.setattr(store, "WaitQueue", partial(wait_queue.WaitQueue, simulation.monotonic))
         for run_module in (cancel_orders, cancel_open_orders):
             patch.setattr(run_module, "CancelScope", scope_class)
         patch.setattr(asyncio, "wait", ordered_wait)

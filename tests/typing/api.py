@@ -40,6 +40,7 @@ from bitget_spot_api.api.trade import batch_cancel_orders
 from bitget_spot_api.models import (
     BatchCancelOrdersRequest,
     BatchCancelOrdersResponse,
+    UnifiedOrderRef,
 )
 from bitget_spot_api.operations import BATCH_CANCEL_ORDERS, RateLimit
 
@@ -52,6 +53,7 @@ assert_type(client, SpotClient)
 generated_client: Client = client
 assert_type(client.max_retries, int)
 assert_type(client.account_type, Literal["classic", "unified"] | None)
+assert_type(client.stated_account_type, Literal["classic", "unified"] | None)
 assert_type(client.close(), None)
 assert_type(client.rate_limit(BATCH_CANCEL_ORDERS), RateLimit)
 connect(
@@ -61,6 +63,7 @@ connect(
     max_retries=2,
     rate_limit_store=MemoryStore(),
     account_id="desk-1",
+    account_type="unified",
     requests_per_second={"batchCancelOrders": 60},
     demo=True,
     channel_api_code="a-broker",
@@ -80,6 +83,9 @@ assert_type(batch_cancel_orders.sync(client=client, body=body), BatchCancelOrder
 
 orders = [OrderRef(order_id="1"), OrderRef(client_oid="a", symbol="BTCUSDT")]
 assert_type(cancel_orders.plan(orders=iter(orders), symbol="BTCUSDT", batch_size=20), list[BatchCancelOrdersRequest])
+assert_type(
+    cancel_orders.plan(orders=orders, account_type="unified", category="USDT-FUTURES"), list[list[UnifiedOrderRef]]
+)
 
 
 def on_progress(outcomes: Sequence[Outcome]) -> None:
@@ -90,6 +96,7 @@ def on_progress(outcomes: Sequence[Outcome]) -> None:
     assert_type(outcomes[0].message, str | None)
     assert_type(outcomes[0].attempts, int)
     assert_type(outcomes[0].confirmed, Confirmed | None)
+    assert_type(outcomes[0].kind, Literal["normal", "tpsl", "plan"])
     assert_type(outcomes[0].error, Exception | None)
     assert_type(outcomes[0].row(), dict[str, Any])
 
@@ -106,12 +113,14 @@ assert_type(report.orders(Status.NOT_SENT), list[OrderRef])
 assert_type(report.rows(), list[dict[str, Any]])
 assert_type(report.remaining_calls, int | None)
 assert_type(report.confirm, bool)
+assert_type(report.symbols_cancelled, tuple[str, ...])
 report.raise_for_failures()
 report.raise_for_failures(confirmed=True)
 assert_type(
     cancel_open_orders.sync(client=client, symbols=["BTCUSDT"], sides=["buy"], kinds=["normal"], deadline=60), Report
 )
 assert_type(cancel_open_orders.sync(client=client, deadline=None), Report)
+assert_type(cancel_open_orders.sync(client=client, category="MARGIN", cancel_by_symbol=False), Report)
 assert_type(
     cancel_open_orders.find(client=client, symbols=["BTCUSDT"], sides=["buy"]), list[cancel_open_orders.ListedOrder]
 )

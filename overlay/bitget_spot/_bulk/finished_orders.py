@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from typing import Final
+from typing import Final, cast
 
 import httpx
 from attrs import define, field, frozen
@@ -83,17 +83,17 @@ class FinishedOrders:
 
     def record(self, job: Job) -> None:
         """Take the orders of a page, and ask for the next one."""
-        if not isinstance(job, FinishedPageJob):
-            raise TypeError(f"{job} is not a page of finished orders")
-        page = self._read(job)
+        page_job = cast("FinishedPageJob", job)
+        page = self._read(page_job)
         if page is None:
             return
         interesting = [order for order in page.orders if self.take(order)]
-        pages = job.pages_before + 1
-        if page.next_position is None or pages >= MAX_PAGES or not (interesting or job.search.reads_on):
+        pages = page_job.pages_before + 1
+        search = page_job.search
+        if page.next_position is None or pages >= MAX_PAGES or not (interesting or search.reads_on):
             return
         context = RequestContext(self.scope)
-        self._waiting.append(FinishedPageJob(self.account, job.search, pages, page.next_position, context=context))
+        self._waiting.append(FinishedPageJob(self.account, search, pages, page.next_position, context=context))
 
     def _read(self, job: FinishedPageJob) -> Page | None:
         try:

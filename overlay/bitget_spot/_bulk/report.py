@@ -168,7 +168,7 @@ class Report:
         counts = summary_of(self)
         plural = "" if len(self) == 1 else "s"
         lines = [f"{len(self)} order{plural}: {counts or 'nothing to do'}{self._confirmed_counts()}"]
-        lines += [f"  {outcome}" for outcome in self.outcomes if self._is_notable(outcome)]
+        lines += [f"  {outcome}" for outcome in self.outcomes if needs_attention(outcome, confirmed=self.confirm)]
         if self.symbols_cancelled:
             lines.append(f"  cancelled as a whole: {', '.join(printable(name) for name in self.symbols_cancelled)}")
         if self.unmatched:
@@ -185,13 +185,21 @@ class Report:
             parts.append(f"{counts[None]} unknown")
         return f"; confirmed: {', '.join(parts) or 'none'}"
 
-    def _is_notable(self, outcome: Outcome) -> bool:
-        """Return whether an outcome is listed when the report is printed."""
-        if outcome.status is not Status.ACCEPTED:
-            return True
-        if outcome.confirmed is None:
-            return self.confirm
-        return outcome.confirmed is not Confirmed.CANCELLED
+
+def needs_attention(outcome: Outcome, *, confirmed: bool) -> bool:
+    """
+    Return whether an order is listed when a report is printed.
+
+    Args:
+        outcome: The outcome of the order.
+        confirmed: Whether the exchange was asked afterwards what became of the order.
+
+    """
+    if outcome.status not in (Status.ACCEPTED, Status.GONE):
+        return True
+    if outcome.confirmed is None:
+        return confirmed or outcome.status is Status.GONE
+    return outcome.confirmed is not Confirmed.CANCELLED
 
 
 def is_done(outcome: Outcome, *, confirmed: bool) -> bool:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import io
-import signal
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from importlib.metadata import version
-from typing import Annotated, Final, NoReturn, cast
+from typing import Annotated, Final, cast
 
 import typer
 
 from bitget_spot._bulk import cancel_open_orders, cancel_orders
 from bitget_spot._bulk.order_filter import Side
 from bitget_spot._bulk.report import Report, report_of
-from bitget_spot._cli.advice import Exit, Terminated, describe, exit_status_of_error
+from bitget_spot._cli.advice import Exit, describe, exit_status_of_error
 from bitget_spot._cli.check import check_all
 from bitget_spot._cli.options import (
     AccountId,
@@ -31,6 +30,7 @@ from bitget_spot._cli.options import (
 from bitget_spot._cli.orders import BadInputError, collect, plan
 from bitget_spot._cli.output import Output, echo, is_tty
 from bitget_spot._cli.settings import ClientSettings, Selection, valid_input
+from bitget_spot._cli.signals import announced_stop, raise_on_sigterm
 from bitget_spot_api import Client
 from bitget_spot_api.operations import SERVER_URL
 
@@ -129,7 +129,7 @@ def cancel(
             store=rate_limit_store,
             requests_per_second=requests_per_second,
         )
-        with settings.client() as client, output.progress(len(collected.orders)) as on_progress:
+        with settings.client() as client, announced_stop(), output.progress(len(collected.orders)) as on_progress:
             report = cancel_orders.sync(
                 client=client,
                 orders=collected.orders,
@@ -200,7 +200,7 @@ def cancel_open(
         with settings.client() as client:
             if not yes and not confirmed_by_user(client, selected, output, settings.account()):
                 raise typer.Exit(output.report(Report((), confirm=True)))
-            with output.progress() as on_progress:
+            with announced_stop(), output.progress() as on_progress:
                 report = cancel_open_orders.sync(
                     client=client,
                     symbols=selected.symbols,
@@ -246,8 +246,7 @@ def run(argv: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
-        with suppress(ValueError):  # only the main thread receives signals
-            signal.signal(signal.SIGTERM, _terminate)
+        raise_on_sigterm()
         return int(app(argv, prog_name=PROGRAM, standalone_mode=False) or 0)
     except UsageError as error:
         error.show()
@@ -257,10 +256,6 @@ def run(argv: Sequence[str] | None = None) -> int:
         return error.code if isinstance(error.code, int) else 0
     except BaseException as error:  # noqa: BLE001 - no traceback reaches a user
         return int(Output().report(Report(()), error))
-
-
-def _terminate(*_: object) -> NoReturn:
-    raise Terminated
 
 
 @contextmanager

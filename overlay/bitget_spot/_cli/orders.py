@@ -29,6 +29,8 @@ from bitget_spot_api.models import BatchCancelOrdersRequest, OrderRef, UnifiedOr
 ID_COLUMNS: Final = ("orderId", "clientOid")
 COLUMNS: Final = {*FIELDS, *Outcome(OrderRef(), Status.NOT_SENT).row()}
 """The columns of an order, and those of a report, whose rows are accepted as input."""
+ALIASES: Final = {"order_id": "orderId", "client_oid": "clientOid"}
+"""The names of the library's fields, which are accepted beside the vendor's."""
 COLUMN_HINTS: Final = {"outcomes": "this is a whole report; convert it with `jq -c '.outcomes[]'`"}
 DEFAULT_COLUMN_HINT: Final = "use symbol, orderId and clientOid"
 SPREADSHEET_NUMBER: Final = re.compile(r"\d+([.,]\d+)?E\+?\d+", re.IGNORECASE)
@@ -207,7 +209,8 @@ def _csv_rows(name: str, text: str, problems: _Problems) -> Iterator[_Row]:
         lines = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
     except csv.Error as error:
         raise BadInputError(f"{name}:{reader.line_num}: not valid CSV: {error}") from None
-    (header_line, header), *rows = (line for line in lines if any(line[1]))
+    (header_line, names), *rows = (line for line in lines if any(line[1]))
+    header = [ALIASES.get(name, name) for name in names]
     _check_columns(f"{name}:{header_line}", header_line, [column for column in header if column], problems)
     if set(ID_COLUMNS).isdisjoint(header):
         problems.add(
@@ -228,10 +231,11 @@ def _json_rows(name: str, text: str, problems: _Problems) -> Iterator[_Row]:
         if not content.strip():
             continue
         place = f"{name}:{line}"
-        fields = _parse_object(content)
-        if fields is None:
+        pairs = _parse_object(content)
+        if pairs is None:
             problems.add(place, "not a JSON object; write one object per line, as `jq -c` does", line)
             continue
+        fields = [(ALIASES.get(name, name), value) for name, value in pairs]
         _check_columns(place, line, [column for column, _ in fields], problems)
         yield _Row(place, line, fields)
 

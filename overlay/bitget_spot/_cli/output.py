@@ -14,7 +14,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from typing import Any, Final, TextIO
+from typing import Any, Final, TextIO, TypeVar
 
 from attrs import asdict, frozen
 from rich.box import SIMPLE, Box
@@ -26,7 +26,7 @@ from rich.text import Text
 
 from bitget_spot._bulk.accounts import ListedOrder
 from bitget_spot._bulk.planner import FIELDS
-from bitget_spot._bulk.report import Confirmed, Outcome, Report, Status, is_done
+from bitget_spot._bulk.report import Confirmed, Outcome, Report, Status, is_done, needs_attention
 from bitget_spot._bulk.runner import ProgressCallback
 from bitget_spot._cli.advice import (
     ADVICE_BY_CONFIRMATION,
@@ -50,7 +50,10 @@ STYLES: Final = {
     WRONG: "red",
     NOT_CHECKED: "yellow",
 }
+AnyOrder = TypeVar("AnyOrder", ListedOrder, Outcome)
 ORDER_COLUMNS: Final = ("kind", "symbol", "side", "price", "size", "orderId")
+MAX_ROWS: Final = 20
+"""Rows of a table of orders on a terminal; a pipe gets all of them."""
 PIPE_WIDTH: Final = 1000
 """Columns of a pipe: nothing is wrapped there."""
 
@@ -115,16 +118,20 @@ class Output:
     def question(self, orders: Sequence[ListedOrder], account: str) -> None:
         """List open orders on stderr, and ask whether to cancel them."""
         table = new_table(*ORDER_COLUMNS)
-        for order in orders:
+        shown = rows_for(sys.stderr, orders)
+        for order in shown:
             cells = (order.kind, order.symbol, order.side, order.price, order.size, order.order_id)
             table.add_row(*(sanitize(cell or "") for cell in cells))
+        parts: list[RenderableType] = [table]
+        if len(shown) < len(orders):
+            parts.append(f"and {len(orders) - len(shown):,} more")
         by_symbol = Counter(str(order.symbol) for order in orders)
         pairs = ", ".join(f"{number} {sanitize(symbol)}" for symbol, number in by_symbol.items())
         question = (
             f"{count(len(orders), 'open order')} of {account}: {pairs}.\n"
             "Cancel them, and any that are opened in the meantime? [y/N] "
         )
-        write(sys.stderr, render(sys.stderr, table, question).rstrip("\n") + " ")
+        write(sys.stderr, render(sys.stderr, *parts, question).rstrip("\n") + " ")
 
     @contextmanager
     def progress(self, total: int | None = None) -> Iterator[ProgressCallback]:
@@ -207,13 +214,20 @@ def _groups(report: Report, *, confirm: bool) -> Iterator[RenderableType]:
     """Lay out the orders that need attention, those with the same outcome together."""
     groups: dict[tuple[Status, str | None, str | None, str | None], list[Outcome]] = {}
     for outcome in _by_status(report):
-        if outcome.status is not Status.ACCEPTED or not is_done(outcome, confirmed=confirm):
+        if needs_attention(outcome, confirmed=confirm):
             confirmed = confirmation(outcome, confirm=confirm)
             groups.setdefault((outcome.status, outcome.code, confirmed, outcome.message), []).append(outcome)
     for (status, code, confirmed, message), outcomes in groups.items():
         heading = ", ".join(part for part in (status, code, confirmed) if part)
         yield Text(f"\n{heading}: {len(outcomes)}", f"bold {STYLES[status]}")
-        parts = (sanitize(message or ""), advice(outcomes[0], confirm=confirm), _order_table(outcomes))
+        shown = rows_for(sys.stdout, outcomes)
+        hidden = len(outcomes) - len(shown)
+        parts = (
+            sanitize(message or ""),
+            advice(outcomes[0], confirm=confirm),
+            _order_table(shown),
+            f"and {hidden:,} more (use --json to see all)" if hidden else "",
+        )
         for part in parts:
             if part:
                 yield Padding(part, (0, 0, 0, 2))
@@ -250,6 +264,11 @@ def _by_status(report: Report) -> Iterator[Outcome]:
 def count(number: int, noun: str) -> str:
     """Return a number with its noun, in the singular or the plural."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def rows_for(stream: TextIO | None, orders: Sequence[AnyOrder]) -> Sequence[AnyOrder]:
+    """Return the orders that a table on this stream shows."""
+    return orders[:MAX_ROWS] if is_tty(stream) else orders
 
 
 def new_table(*names: str, box: Box | None = SIMPLE) -> Table:
