@@ -55,8 +55,8 @@ types: $(READY) ## check types with mypy, strict, over everything
 wheel: $(READY) ## build the wheel and test it in clean environments, with and without extras
 	@$(RUN) tests/wheel.py
 
-check-docs: $(READY) ## compare a vendor page with the document: PAGE=page.md
-	@test -n "$(PAGE)" || { echo "Which page? make check-docs PAGE=path/to/page.md" >&2; exit 2; }
+check-docs: $(READY) ## compare a vendor page with the document: PAGE=page.html
+	@test -n "$(PAGE)" || { echo "Which page? make check-docs PAGE=path/to/page.html" >&2; exit 2; }
 	@$(RUN) openapi/check_docs.py "$(PAGE)" $(if $(ACCEPT),--accept)
 
 diff-api: $(READY) ## show what changed for importers since BASE=<revision>

@@ -4,22 +4,32 @@ Show what a change means for programs that import the packages, breaking changes
     python openapi/diff_api.py BASE            show what has changed since a revision, as lines for CHANGELOG.md
     python openapi/diff_api.py BASE --check    exit with 1 if a breaking change has no entry in CHANGELOG.md
 
-The default revision is the last release: the one that last set the version. griffe reads both revisions without running
-them. A breaking change has its entry if the part of CHANGELOG.md above that release names the object.
+The default revision is the last release: the one that last set the version. Compared are the OpenAPI documents and the
+public names of the packages; what the document explains is not repeated for the generated client.
+
+Breaking is what is removed or renamed, another type, something required that was not, a lower limit or maximum, and a
+repeat that is no longer safe. A breaking change has its entry if *Changed (breaking)*, above the last release in
+CHANGELOG.md, has the names of the object.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 import subprocess
 import sys
-from collections.abc import Iterator
+import tarfile
+import tempfile
 from pathlib import Path
 
-import griffe
+from api_changes.changelog import changes_without_entry
+from api_changes.changes import Change, Section, listed, sorted_changes
+from api_changes.document_changes import document_changes
+from api_changes.python_api import FOLDERS, load_api
+from api_changes.python_changes import python_changes, unexplained
+from document import DOCUMENT, DocumentError, load
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = {"bitget_spot_api": "generated", "bitget_spot": "overlay"}
 
 
 def last_release() -> str:
@@ -28,44 +38,34 @@ def last_release() -> str:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
 
 
-def breaking(old: griffe.Object | griffe.Alias, new: griffe.Object | griffe.Alias) -> list[tuple[str, str]]:
-    """Return each breaking change: the path of the object, and how it has changed."""
-    return sorted(
-        {
-            (change.obj.path, f"{change.kind.value}{_values(change)}")
-            for change in griffe.find_breaking_changes(old, new)
-            if _is_public(change.obj.path)
-        }
-    )
+def extract(revision: str, folder: Path) -> None:
+    """
+    Write the document and the packages of a revision into a folder.
+
+    Raises:
+        CalledProcessError: There is no such revision, or it lacks one of them.
+
+    """
+    paths = [DOCUMENT.relative_to(ROOT).as_posix(), *FOLDERS.values()]
+    command = ["git", "archive", "--format=tar", revision, "--", *paths]
+    archive = subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        tar.extractall(folder, filter="data")
 
 
-def added(old: griffe.Object | griffe.Alias, new: griffe.Object | griffe.Alias) -> list[str]:
-    """Return what is new: modules, classes, functions, attributes and parameters, without the contents of what is new."""
-    new_names = set(_names(new)) - set(_names(old))
-    return sorted(name for name in new_names if not {name.rpartition("(")[0], name.rpartition(".")[0]} & new_names)
+def changes_between(old: Path, new: Path) -> list[Change]:
+    """
+    Return what has changed between two checkouts.
 
+    Raises:
+        DocumentError: One of the documents cannot be read.
+        ModuleNotFoundError: One of them lacks a package.
 
-def _names(parent: griffe.Object | griffe.Alias) -> Iterator[str]:
-    for member in parent.members.values():
-        if member.is_alias or not _is_public(member.path):
-            continue
-        yield member.path
-        if isinstance(member, griffe.Function):
-            yield from (
-                f"{member.path}({parameter.name})" for parameter in member.parameters if parameter.name != "self"
-            )
-        else:
-            yield from _names(member)
-
-
-def _is_public(path: str) -> bool:
-    return not any(part.startswith("_") and not part.startswith("__") for part in path.split("."))
-
-
-def _values(change: griffe.Breakage) -> str:
-    if change.old_value is None and change.new_value is None:
-        return ""
-    return f": {change.old_value} is now {change.new_value}"
+    """
+    document = DOCUMENT.relative_to(ROOT)
+    in_document = document_changes(load(old / document), load(new / document))
+    in_python = python_changes(load_api(old), load_api(new))
+    return sorted_changes([*in_document, *unexplained(in_python, in_document)])
 
 
 def main() -> int:
@@ -75,41 +75,30 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="only check that breaking changes have an entry")
     arguments = parser.parse_args()
     base = arguments.base or last_release()
-    breaking_changes: list[tuple[str, str]] = []
-    new_names: list[str] = []
-    for package, folder in PACKAGES.items():
+    with tempfile.TemporaryDirectory() as scratch:
         try:
-            old = griffe.load_git(package, ref=base, repo=ROOT, search_paths=[folder])
-        except (RuntimeError, griffe.GitError, ModuleNotFoundError) as error:
-            print(f"{base}: {package} cannot be read there: {error}", file=sys.stderr)
+            extract(base, Path(scratch))
+            changes = changes_between(Path(scratch), ROOT)
+        except subprocess.CalledProcessError as error:
+            print(f"{base}: {error.stderr.decode().strip()}", file=sys.stderr)
             return 2
-        new = griffe.load(package, search_paths=[ROOT / folder])
-        breaking_changes += breaking(old, new)
-        new_names += added(old, new)
+        except (DocumentError, ModuleNotFoundError) as error:
+            print(f"{base}: {error}", file=sys.stderr)
+            return 2
     if arguments.check:
-        return _check_entries(breaking_changes)
+        return check_entries(changes)
     print(f"Since {base[:12]}:\n")
-    _show_section("Changed (breaking)", [f"`{path}`: {change}" for path, change in breaking_changes])
-    _show_section("Added", [f"`{name}`" for name in new_names])
+    for section in Section:
+        print(listed(changes, section))
     return 0
 
 
-def _check_entries(breaking_changes: list[tuple[str, str]]) -> int:
-    """Print each breaking change without an entry; return the exit status."""
-    entries = (ROOT / "CHANGELOG.md").read_text("utf-8").partition("\n## ")[2].partition("\n## ")[0]
-    status = 0
-    for path, change in breaking_changes:
-        name = path.rpartition(".")[2].partition("(")[0]
-        if name not in entries:
-            print(f"CHANGELOG.md does not name a breaking change: {path}: {change}", file=sys.stderr)
-            status = 1
-    return status
-
-
-def _show_section(title: str, lines: list[str]) -> None:
-    print(f"### {title}\n")
-    print("\n".join(f"- {line}" for line in lines) or "Nothing.")
-    print()
+def check_entries(changes: list[Change]) -> int:
+    """Print each breaking change without an entry in CHANGELOG.md; return the exit status."""
+    missing = changes_without_entry(changes, (ROOT / "CHANGELOG.md").read_text("utf-8"))
+    for change in missing:
+        print(f"CHANGELOG.md: no entry under {Section.BREAKING} for {change.line}", file=sys.stderr)
+    return 1 if missing else 0
 
 
 if __name__ == "__main__":

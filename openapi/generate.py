@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from document import DOCUMENT, DocumentError, load
@@ -49,12 +50,18 @@ def build(target: Path) -> None:
         PostprocessError: The generator's output has changed.
 
     """
-    run(
-        "openapi_python_client",
-        *("generate", "--meta", "none", "--fail-on-warning"),
-        *("--path", DOCUMENT, "--config", SETTINGS, "--output-path", target),
-        cwd=target.parent,
-    )
+    try:
+        run(
+            "openapi_python_client",
+            *("generate", "--meta", "none", "--fail-on-warning"),
+            *("--path", DOCUMENT, "--config", SETTINGS, "--output-path", target),
+            cwd=target.parent,
+        )
+    except subprocess.CalledProcessError:
+        # The generator stops at its first problem. A document that is not OpenAPI cannot be checked further.
+        with suppress(AttributeError, KeyError, TypeError):
+            check_document()
+        raise
     check_document()
     postprocess(target, DOCUMENT)
     run("ruff", "check", *RUFF, "--select", "F401,F811,I", "--fix-only", ".", cwd=target)

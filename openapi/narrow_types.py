@@ -48,7 +48,7 @@ __all__ ='''
 TYPES_REWRITES: Final = (
     ("import BinaryIO, Generic,", "import Any, BinaryIO, Generic,"),
     ("__all__ =", SUCCESS_OF),
-    ("from attrs import define\n", "from attrs import define\n\nfrom .errors import UnexpectedStatus\n"),
+    ("from http import HTTPStatus\n", "from http import HTTPStatus\n\nfrom .errors import UnexpectedStatus\n"),
 )
 """What is added to `types.py`."""
 DATA_FIELD: Final = re.compile(r"^    data: (?P<type>.+) \| Unset = UNSET$", re.MULTILINE)

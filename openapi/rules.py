@@ -57,7 +57,7 @@ def problems(document: Node, module_names: Collection[str] = ()) -> list[str]:
         DocumentError: A reference leads nowhere.
 
     """
-    found = [*_fact_problems("the document", document, DOCUMENT_FACTS)]
+    found = [*_fact_problems("the document", document, DOCUMENT_FACTS), *_code_problems(document)]
     ids = Counter(operation.operation_id for operation in operations_of(document))
     for operation in operations_of(document):
         found += _fact_problems(operation.where, operation.node, OPERATION_FACTS)
@@ -76,6 +76,13 @@ def _fact_problems(where: str, node: Node, facts: RequiredFacts) -> Iterator[str
     for name in facts.keys() & node.keys():
         if not isinstance(node[name], facts[name]) or node[name] in ("", [], {}):
             yield f"{where}: {name} is {node[name]!r}, which is not valid there"
+
+
+def _code_problems(document: Node) -> Iterator[str]:
+    families = document.get("x-error-codes", {})
+    for family, classes in families.items() if isinstance(families, Mapping) else ():
+        if not isinstance(classes, Mapping):
+            yield f"x-error-codes: {family} is {classes!r}; it needs classes of codes, as in `v2: {{gone: [...]}}`"
 
 
 def _name_problems(operation: OperationNode, document: Node, *, is_repeated: bool) -> Iterator[str]:

@@ -13,8 +13,9 @@ from typing import Final
 
 from attrs import field, frozen
 from jsonschema import Draft202012Validator
+from referencing.exceptions import Unresolvable
 
-from document import Node, merged, operations_of, resolved, types_of
+from document import DocumentError, Node, merged, operations_of, resolved, types_of
 
 SCALARS: Final = frozenset({"string", "integer", "number", "boolean"})
 NULL: Final = {"type": "null"}
@@ -117,8 +118,18 @@ def value_problems(document: Node, where: str, node: Node, schema: Node) -> Iter
 
 
 def is_valid(document: Node, value: object, schema: Node) -> bool:
-    """Return whether a value is valid for a schema."""
-    return bool(Draft202012Validator({**schema, "components": document.get("components", {})}).is_valid(value))
+    """
+    Return whether a value is valid for a schema.
+
+    Raises:
+        DocumentError: A reference in the schema leads nowhere.
+
+    """
+    validator = Draft202012Validator({**schema, "components": document.get("components", {})})
+    try:
+        return bool(validator.is_valid(value))
+    except Unresolvable as error:
+        raise DocumentError(f"the reference {error.ref} leads nowhere") from error
 
 
 def nested_schemas(where: str, schema: object) -> Iterator[tuple[str, Node]]:

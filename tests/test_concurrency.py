@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 import threading
 import time
@@ -11,7 +12,16 @@ from collections.abc import Callable
 import pytest
 from effects import Flow, Run, both_runners, recorded, run_in_task, run_in_thread
 
-from bitget_spot._concurrency import Effect, PerLoop, Waiter, effect, run_async, running_loop
+from bitget_spot._concurrency import (
+    Effect,
+    PerLoop,
+    Waiter,
+    effect,
+    run_async,
+    run_sync,
+    running_loop,
+    task_loop,
+)
 
 # Running a generator
 
@@ -373,3 +383,112 @@ def test_closed_loops_are_forgotten() -> None:
     asyncio.run(resources.get())
     asyncio.run(resources.get())
     assert len(resources._resources) == 1
+
+
+# Blocking calls and event loops together
+
+
+def test_blocking_call_on_top_of_an_event_loop() -> None:
+    """The waiter of a blocking call is that of a thread, also if the call keeps an event loop from running."""
+    loops: list[asyncio.AbstractEventLoop | None] = []
+
+    def wait_in_both() -> Flow:
+        loops.append(task_loop())
+        yield Effect(lambda: run_sync(wait(0, waiters.append)), main)
+        loops.append(task_loop())
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        run_sync(wait_in_both())
+        assert running_loop() is loop
+        assert task_loop() is loop
+
+    waiters: list[Waiter] = []
+    asyncio.run(main())
+    (waiter,) = waiters
+    assert waiter.owner is waiter
+    assert not waiter.loop_closed
+    assert loops == [None, None]
+
+
+def test_event_loop_in_a_blocking_call() -> None:
+    """A task is one of its event loop, also if a blocking call runs the loop."""
+    waiters: list[Waiter] = []
+    loops = []
+
+    async def main() -> None:
+        loops.append(asyncio.get_running_loop())
+        await run_async(wait(0, waiters.append))
+
+    def run_loop() -> Flow:
+        yield Effect(lambda: asyncio.run(main()), main)
+
+    run_sync(run_loop())
+    assert [waiter.owner for waiter in waiters] == loops
+
+
+@pytest.mark.parametrize("notified_first", [True, False])
+def test_cancellation_that_coincides_with_a_notification(*, notified_first: bool) -> None:
+    """A task that is cancelled at the moment of its notification is cancelled; on Python 3.11, `wait_for` forgets it."""
+
+    async def main() -> None:
+        waiters: list[Waiter] = []
+        task = asyncio.create_task(run_async(wait(30, waiters.append)))
+        await asyncio.sleep(0)  # it waits from here on
+        if notified_first:
+            waiters[0].notify()
+            await asyncio.sleep(0)  # the event is set
+            task.cancel()
+        else:
+            task.cancel()
+            waiters[0].notify()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+
+
+def test_timeout_after_a_cancellation_that_was_ignored() -> None:
+    """A task that has ignored its cancellation, as one that cleans up does, can still wait with a timeout."""
+
+    async def main() -> float:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(30)
+        seconds: float = await run_async(wait(0.01))
+        return seconds
+
+    async def cancel() -> float:
+        task = asyncio.create_task(main())
+        await asyncio.sleep(0)
+        task.cancel()
+        return await task
+
+    assert asyncio.run(cancel()) < 5
+
+
+class LoopInUse:
+    """In place of an event loop: while it is asked whether it is closed, another loop needs its resource."""
+
+    def __init__(self, resources: PerLoop[Resource]) -> None:
+        self.other = threading.Thread(target=lambda: asyncio.run(resources.get()))
+
+    def is_closed(self) -> bool:
+        """Give the other loop time to change the table, if nothing keeps it from it."""
+        if not self.other.ident:
+            self.other.start()
+            self.other.join(0.1)
+        return False
+
+
+def test_loops_that_need_a_resource_at_the_same_time() -> None:
+    """While closed loops are looked for, another loop may get its resource."""
+    resources = PerLoop(Resource)
+    loop = LoopInUse(resources)
+    resources._resources[loop] = (Resource(), None)  # type: ignore[index, assignment]  # not used
+
+    async def main() -> None:
+        await resources.get()
+        loop.other.join(10)
+        assert len(resources._resources) == 3  # also that of the other loop, until the next one is new
+
+    asyncio.run(main())

@@ -12,7 +12,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from vendor_pages.facts import INVISIBLE, PageError
-from vendor_pages.wording import EMPTY_WORDS, FOOTER, LABEL
+from vendor_pages.wording import EMPTY_WORDS, FOOTER, LABEL, PAGINATION
 
 MIN_STRAY_PIPES: Final = 3
 """From so many on, a line outside all tables is taken for a part of a broken one."""
@@ -50,10 +50,9 @@ def read_blocks(markdown: str) -> list[Block]:
 
     """
     text = markdown.translate(INVISIBLE).replace("\r\n", "\n").replace("\r", "\n")
-    front_matter = FRONT_MATTER.match(text)
-    if front_matter:  # keep the numbers of the lines
-        text = "\n" * front_matter[0].count("\n") + text[front_matter.end() :]
-    blocks = _without_footer(list(_parse(text)))
+    for pattern in (FRONT_MATTER, PAGINATION):
+        text = pattern.sub(_empty_lines, text)
+    blocks = _without_footer(list(_parse(_without_line_below_table(text))))
     return _without_footer(blocks[::-1])[::-1]
 
 
@@ -161,6 +160,19 @@ def _refuse_stray_row(lines: list[str], token: Token) -> None:
                 f"line {index + 1}: cells of a table, outside all tables; the export has broken a cell there or above. "
                 "Save the page as HTML"
             )
+
+
+def _empty_lines(passage: re.Match[str]) -> str:
+    """Return what takes the place of a passage, so that the lines below keep their numbers."""
+    return "\n" * passage[0].count("\n")
+
+
+def _without_line_below_table(text: str) -> str:
+    """Return the text without a footer right below the last table: Markdown takes such a line for a row."""
+    above, _, line = text.rstrip().rpartition("\n")
+    row = above.rpartition("\n")[2]
+    is_footer = not PIPE.search(line) and FOOTER.fullmatch(line.strip(" \t*_"))
+    return above if is_footer and PIPE.search(row) else text
 
 
 def _without_footer(blocks: list[Block]) -> list[Block]:

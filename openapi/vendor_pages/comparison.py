@@ -77,14 +77,18 @@ def _operation_findings(page: Facts, document: Facts) -> Iterator[Finding]:
         yield Finding(name, on_page, in_document, AGREES if on_page == in_document else "differs")
     if (page.batch_limit, document.batch_limit) != (None, None):
         is_equal = page.batch_limit == document.batch_limit
-        limits = [NONE if limit is None else f"{limit:g}" for limit in (page.batch_limit, document.batch_limit)]
-        yield Finding("batch limit", *limits, AGREES if is_equal else "differs")
+        on_page, in_document = (_limit_text(facts.batch_limit) for facts in (page, document))
+        yield Finding("batch limit", on_page, in_document, AGREES if is_equal else "differs")
     if page.deprecation or document.deprecation:
         is_equal = bool(page.deprecation) == bool(document.deprecation)
-        texts = (page.deprecation or NONE, document.deprecation or NONE)
-        yield Finding("deprecated", *texts, AGREES if is_equal else "differs")
+        verdict = AGREES if is_equal else "differs"
+        yield Finding("deprecated", page.deprecation or NONE, document.deprecation or NONE, verdict)
     if not page.has_example:
         yield Finding("response example", NONE, NONE, NOT_COMPARED)
+
+
+def _limit_text(limit: float | None) -> str:
+    return NONE if limit is None else f"{limit:g}"
 
 
 def _member_findings(page: Facts, document: Facts) -> Iterator[Finding]:
@@ -176,7 +180,7 @@ def _agreement(
     page: Member, document: Member, names: frozenset[str], all_values: frozenset[str]
 ) -> Iterator[tuple[str, bool]]:
     """Yield each fact of a member, and whether page and document agree on it."""
-    yield "type", page.types <= document.types
+    yield "type", not document.types or page.types <= document.types
     if page.only_in_example:
         return
     yield "required", page.required == document.required

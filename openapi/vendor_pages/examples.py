@@ -17,7 +17,7 @@ from vendor_pages.facts import ENVELOPE, Member
 from vendor_pages.tables import Rows
 
 JSON_TYPES: Final = {str: "string", bool: "boolean", int: "integer", float: "number", list: "array", dict: "object"}
-COMMENT: Final = re.compile(r"(?<![:\"'\w])//[^\n\"]*$", re.MULTILINE)
+COMMENT: Final = re.compile(r"(?<![:/\"'\w])//[^\n\"]*$", re.MULTILINE)
 TRAILING_COMMA: Final = re.compile(r",(?=\s*[}\]])")
 
 JsonObject = Mapping[str, Any]

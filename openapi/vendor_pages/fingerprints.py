@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 FINGERPRINTS: Final = Path(__file__).resolve().parents[1] / "page-fingerprints.yaml"
-HEADER: Final = "# Fingerprints of the texts on the vendor's pages, by operation: `make check-docs PAGE=page.md ACCEPT=1` writes them.\n"
+HEADER: Final = "# Fingerprints of the texts on the vendor's pages, by operation: `make check-docs PAGE=page.html ACCEPT=1` writes them.\n"
 
 Fingerprints = Mapping[str, Mapping[str, str]]
 """By operation id and place."""

@@ -36,7 +36,7 @@ def rows_of(table: Block) -> Rows | None:
     for row in table.rows[1:]:
         cells = dict(zip(columns, row, strict=False))
         name = cells["name"].text.strip().replace("~~", "")
-        if name.lower() not in EMPTY_WORDS:
+        if name.strip(":-").lower() not in EMPTY_WORDS:  # some exports have a second line of dashes
             rows.append((DEPRECATED_MARK.sub("", name), _member_of(cells)))
     return rows
 

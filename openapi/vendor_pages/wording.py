@@ -25,7 +25,8 @@ REQUIRED: Final[Mapping[str, bool]] = {
 }
 SECONDS: Final = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 COLUMNS: Final = {
-    "name": "parameter parameters parametername field fields fieldname returnfield returnfields responsefield name key",
+    "name": "parameter parameters parametername requestparameter responseparameter name key "
+    "field fields fieldname requestfield responsefield returnfield returnfields",
     "type": "type datatype parametertype fieldtype",
     "required": "required mandatory isrequired",
     "text": "description descriptions comments comment remark remarks meaning note notes",
@@ -44,7 +45,9 @@ _REQUESTS: Final = (
     r"(?P<unit>ms|milliseconds?|s(?:ec(?:ond)?s?)?|m(?:in(?:ute)?s?)?|h(?:ours?)?|d(?:ays?)?)\b"
 )
 _SCOPE: Final = r"(?:[\s(/,]|per\b|by\b|for\b)*(?P<scope>u(?:ser)?\s*id\b|ip\b|[a-z]+(?:[ _-][a-z]+)*)?\)?"
-LIMIT: Final = re.compile(r"(?:rate|frequency|speed)\s*limits?(?:\W|is\b|of\b)*" + _REQUESTS + _SCOPE, re.IGNORECASE)
+LIMIT: Final = re.compile(
+    r"(?:(?:rate|frequency|speed)\s*limits?|limit\s*rule)(?:\W|is\b|of\b)*" + _REQUESTS + _SCOPE, re.IGNORECASE
+)
 BARE_LIMIT: Final = re.compile(r"\W*" + _REQUESTS + r"[\s(/,]*(?P<scope>u(?:ser)?\s*id|ip)\W*", re.IGNORECASE)
 """A line that is nothing but a limit, as in `10/sec/UID`."""
 _NUMBER: Final = r"(?P<number>\d{1,15}(?:,\d{3}){0,4})\b(?!,\d{3}\b)"
@@ -70,13 +73,17 @@ BOUND_INTRODUCTION: Final = re.compile(
 )
 SEPARATOR: Final = re.compile(r"[\s,/;]*(?:\b(?:and|or)\b)?[\s,/;]*", re.IGNORECASE)
 """What stands between two examples of one list."""
+PAGINATION: Final = re.compile(
+    r"^(?:\[\s*(?:previous|next)\b[^\]]*\]\([^)]*\)[ \t]*\n?)+$", re.IGNORECASE | re.MULTILINE
+)
+"""Links to the pages before and after, each of which exporters may write over several lines."""
 FOOTER: Final = re.compile(
     r"(?!(?:get|post|put|delete|patch)\s)(?:[\w' -]{1,30}:?\s*)?<?https?://\S+>?"
     r"|(?:url )?source\s*:.*|(?:title|published time|markdown content)\s*:.*"
     r"|last (?:updated|modified|reviewed|edited)\b.*"
     r"|(?:exported|retrieved|fetched|captured|archived|downloaded|converted|crawled|scraped)\b.*"
     r"|(?:updated|saved|generated|printed)\s*(?:from|on|at|by|with|:).*"
-    r"|edit this page.*|was this (?:page )?helpful.*"
+    r"|edit this page.*|was this (?:page )?helpful.*|yes\s+no"
     r"|(?:previous|next)(?:\s*[«»].*)?(?:\s*next\b.*»)?"
     r"|(?:copyright\b|©).*|.*\ball rights reserved\W*",
     re.IGNORECASE | re.DOTALL,

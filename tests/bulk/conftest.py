@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
-from kill_switch import CancelOpen, FindIds
+from open_orders import CancelOpen, FindIds
 from sandboxes import HIGH_RATE, StartSandbox, call
 
 from bitget_spot import Report, cancel_open_orders

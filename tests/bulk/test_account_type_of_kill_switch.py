@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from account_types import change_type, change_type_when, learned
-from kill_switch import CancelOpen, FindIds, confirmed_by_id, only_once
+from open_orders import CancelOpen, FindIds, confirmed_by_id, only_once
 from reports import report_carried_by, status_counts
 from sandboxes import StartSandbox, connect_to, count_requests, still_open
 

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from kill_switch import (
+from open_orders import (
     CancelOpen,
     confirmed_by_id,
     count_cancels,

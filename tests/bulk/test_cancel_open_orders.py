@@ -12,7 +12,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from kill_switch import (
+from open_orders import (
     CancelOpen,
     confirmed_by_id,
     count_cancels,

@@ -8,7 +8,7 @@ import time
 from typing import Any, Final
 
 import pytest
-from kill_switch import CancelOpen
+from open_orders import CancelOpen
 from reports import report_carried_by
 from sandboxes import StartSandbox, connect_to, count_requests, still_open
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from kill_switch import CancelOpen, FindIds, fill_long_ago, reported_ids
+from open_orders import CancelOpen, FindIds, fill_long_ago, reported_ids
 from sandboxes import StartSandbox, connect_to, still_open
 
 from bitget_spot import AuthenticationError, Credentials, InvalidParameterError

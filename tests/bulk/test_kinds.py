@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 import pytest
-from kill_switch import (
+from open_orders import (
     CancelOpen,
     FindIds,
     confirmed_by_id,

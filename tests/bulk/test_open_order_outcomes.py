@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from kill_switch import CancelOpen, confirmed_by_id, count_cancels, only_once
+from open_orders import CancelOpen, confirmed_by_id, count_cancels, only_once
 from sandboxes import StartSandbox, connect_to
 from waiting import run_when
 

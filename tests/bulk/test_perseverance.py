@@ -11,7 +11,7 @@ from typing import Final
 
 import httpx
 import pytest
-from kill_switch import CancelOpen
+from open_orders import CancelOpen
 from reports import pickled, report_carried_by, status_counts
 from sandboxes import StartSandbox, call, connect_to, still_open
 from virtual_time import (

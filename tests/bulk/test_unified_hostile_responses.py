@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import httpx
 import pytest
-from kill_switch import CancelOpen, confirmed_by_id
+from open_orders import CancelOpen, confirmed_by_id
 from reports import status_counts
 from sandboxes import StartSandbox, call, connect_to, count_requests, still_open
 

@@ -273,7 +273,7 @@ def compare(kind: str, chosen: settings = SETTINGS) -> Counter[str]:
     @given(STRATEGIES[kind])
     def compare_one(body: object) -> None:
         broken = broken_rules(body)
-        violations = validate_body(json.dumps(body).encode())
+        violations = validate_body(BATCH_CANCEL_ORDERS, json.dumps(body).encode())
         details = f"the schema: {sorted(broken)}; the overlay: {[*map(str, violations)]}"
         assert bool(violations) == bool(broken), details
         counts["invalid" if broken else "valid"] += 1
@@ -319,7 +319,7 @@ def is_always_trivial(_body: object, _content: bytes) -> bool:
     return True
 
 
-def count_labels_as_identifiers(orders: validation.Orders) -> Iterator[Violation]:
+def count_labels_as_identifiers(_name: str, orders: validation.Orders) -> Iterator[Violation]:
     """Take a label next to an orderId for the other kind of identifier."""
     kinds: set[str] = set()
     for order in orders.values():
@@ -327,20 +327,21 @@ def count_labels_as_identifiers(orders: validation.Orders) -> Iterator[Violation
     return iter([Violation("orderList", "is mixed")] if len(kinds) > 1 else [])
 
 
-def look_at_first_order_only(orders: validation.Orders) -> Iterator[Violation]:
+def look_at_first_order_only(name: str, orders: validation.Orders) -> Iterator[Violation]:
     """Look for an orderId in the first order only."""
     first = next(iter(orders.values()), {})
-    return mixed_identifiers(orders) if "orderId" in first else find_nothing()
+    return mixed_identifiers(name, orders) if "orderId" in first else find_nothing()
 
 
-def refuse_repeated_labels(orders: validation.Orders) -> Iterator[Violation]:
+def refuse_repeated_labels(name: str, orders: validation.Orders) -> Iterator[Violation]:
     """Take a repeated label for a repeated order."""
-    return repeated_orders({index: {"clientOid": order.get("clientOid", index)} for index, order in orders.items()})
+    labels = {index: {"clientOid": order.get("clientOid", index)} for index, order in orders.items()}
+    return repeated_orders(name, labels)
 
 
-def accept_repeated_client_oids(orders: validation.Orders) -> Iterator[Violation]:
+def accept_repeated_client_oids(name: str, orders: validation.Orders) -> Iterator[Violation]:
     """Find repeated orderIds only."""
-    return repeated_orders({index: order for index, order in orders.items() if "orderId" in order})
+    return repeated_orders(name, {index: order for index, order in orders.items() if "orderId" in order})
 
 
 def always_single_mode(orders: validation.Orders, _mode: object, symbol: object) -> Iterator[Violation]:

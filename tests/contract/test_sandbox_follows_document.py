@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -34,14 +35,22 @@ from bitget_spot.sandbox import Sandbox, exchange, handlers
 from bitget_spot.sandbox.accounts import Account
 from bitget_spot.sandbox.envelope import MALFORMED, UNKNOWN_OPERATION, RefusedError
 from bitget_spot.sandbox.order_book import _PAIRS
+from bitget_spot.sandbox.parameters import NUMBER
 from bitget_spot.sandbox.request import PendingRequest
-from bitget_spot.validation import validate_batch
+from bitget_spot.sandbox.unified_listings import MAX_QUERY_TIME
+from bitget_spot.validation import validate_batch, validate_unified_batch
 from bitget_spot_api.operations import (
     BATCH_CANCEL_ORDERS,
+    BATCH_CANCEL_UNIFIED_ORDERS,
+    CANCEL_ORDER,
+    CANCEL_PLAN_ORDER,
+    CANCEL_UNIFIED_STRATEGY_ORDER,
     GET_HISTORY_ORDERS,
     GET_ORDER_INFO,
     GET_SERVER_TIME,
     GET_UNFILLED_ORDERS,
+    GET_UNIFIED_HISTORY_ORDERS,
+    GET_UNIFIED_ORDER_INFO,
     OPERATIONS,
     REMAINING_CALLS_HEADER,
     SUCCESS_CODE,
@@ -104,34 +113,59 @@ LINKS: Final[Mapping[str, JsonObject]] = {
 LINKED_OPERATIONS: Final = (BATCH_CANCEL_ORDERS, GET_ORDER_INFO, GET_UNFILLED_ORDERS, GET_HISTORY_ORDERS)
 
 
+FEES: Final = ("feeDetail.fee", "feeDetail.feeCoin")
+
+
 def known_codes() -> set[str]:
     """Return the codes of the document, and that of success."""
     codes = {SUCCESS_CODE}
-    for error_codes in DOCUMENT["x-error-codes"].values():
-        codes.update(error_codes)
+    for family in DOCUMENT["x-error-codes"].values():
+        for error_codes in family.values():
+            codes.update(error_codes)
     return codes
 
 
 CODES: Final = known_codes()
 
+NULLABLE: Final = frozenset(f"data.{name}" for name in ("list", "cursor", *FEES, *(f"list.{name}" for name in FEES)))
+"""The members of responses in which the sandbox has null as the exchange does, all of unified accounts."""
+OPTIONAL: Final = frozenset(
+    (
+        "data.code",
+        "data.msg",
+        "data.list.code",
+        "data.list.msg",
+        "data.cursor",
+        "data.triggerType",
+        "data.list.triggerType",
+    )
+)
+"""The members of responses that the sandbox leaves out in some, as the exchange does, all of unified accounts."""
 
-def strict_schema(schema: JsonObject, operation_id: str) -> JsonObject:
-    """Return the schema of a response that leaves nothing out, adds nothing, and contains no null."""
+
+def strict_schema(schema: JsonObject, operation_id: str, place: str = "") -> JsonObject:
+    """Return the schema of a response that leaves nothing out, adds nothing, and contains no null, with few exceptions."""
     schema = dict(merged(DOCUMENT, schema))
     if "oneOf" in schema:  # a value or null
-        return strict_schema(schema["oneOf"][0], operation_id)
+        return strict_schema(schema["oneOf"][0], operation_id, place)
     json_type = next(iter(types_of(schema)), "null")
+    types = [json_type, "null"] if place in NULLABLE else json_type
     if json_type == "array":
-        return {"type": json_type, "items": strict_schema(schema["items"], operation_id)}
+        return {"type": types, "items": strict_schema(schema["items"], operation_id, place)}
     if json_type != "object":
-        return {"type": json_type}
-    members = schema.get("properties", {})
+        return {"type": types}
+    members = {(f"{place}.{name}" if place else name): member for name, member in schema.get("properties", {}).items()}
     required = [
-        name for name, member in members.items() if operation_id in member.get("x-only-on-page-of", [operation_id])
+        member_place.rpartition(".")[2]
+        for member_place, member in members.items()
+        if operation_id in member.get("x-only-on-page-of", [operation_id]) and member_place not in OPTIONAL
     ]
     return {
-        "type": json_type,
-        "properties": {name: strict_schema(member, operation_id) for name, member in members.items()},
+        "type": types,
+        "properties": {
+            member_place.rpartition(".")[2]: strict_schema(member, operation_id, member_place)
+            for member_place, member in members.items()
+        },
         "required": required,
         "additionalProperties": False,
     }
@@ -154,7 +188,12 @@ def strict_document(*, is_emulated: bool = True) -> JsonObject:
     document = deepcopy(DOCUMENT)
     document["components"]["parameters"]["IdLessThan"]["schema"]["pattern"] = "^[0-9]+$"
     if is_emulated:
+        document["components"]["parameters"]["Cursor"]["schema"]["pattern"] = "^[0-9]{1,99}$"
         document["components"]["parameters"]["Symbol"]["schema"]["enum"] = list(_PAIRS)
+        bodies = document["components"]["schemas"]
+        bodies["CancelSymbolOrdersRequest"]["properties"]["symbol"]["enum"] = list(_PAIRS)
+        bodies["CancelUnifiedSymbolOrdersRequest"]["properties"]["symbol"]["enum"] = list(_PAIRS)
+        bodies["BatchCancelPlanOrdersRequest"]["properties"]["symbolList"]["items"]["enum"] = list(_PAIRS)
     for operation in operations_in(document):
         responses = operation["responses"]
         for status, reference in list(responses.items()):
@@ -217,6 +256,15 @@ schema_without_handlers = schemathesis.openapi.from_dict(
 linked_schema = schemathesis.openapi.from_dict(linked_document(), config=schemathesis_config())
 
 
+UNIFIED_KEY: Final = "unified-key"
+"""The key of a second account, which differs from the first in its type."""
+
+
+def is_unified_path(path: str) -> bool:
+    """Return whether an operation is for unified accounts."""
+    return path.startswith("/api/v3/")
+
+
 class Signer:
     """Replaces generated credentials by valid ones, as the `auth` of requests; those left out stay out."""
 
@@ -231,7 +279,8 @@ class Signer:
         content = body if isinstance(body, bytes) else str(body).encode()
         message = prehash(timestamp, str(request.method), target.path, query, content)
         signature = hmac_signature(self.sandbox.secret_key, message)
-        values = (self.sandbox.api_key, signature, self.sandbox.passphrase, timestamp)
+        api_key = UNIFIED_KEY if is_unified_path(target.path) else self.sandbox.api_key
+        values = (api_key, signature, self.sandbox.passphrase, timestamp)
         for name, value in zip(CREDENTIAL_HEADERS, values, strict=True):
             if name in request.headers:
                 request.headers[name] = value
@@ -255,7 +304,35 @@ def breaks_rule_in_words(case: Case) -> bool:
         return False
     if operation is BATCH_CANCEL_ORDERS:
         return bool(validate_batch(case.body))
-    return operation is GET_ORDER_INFO and not (case.query.get("orderId") or case.query.get("clientOid"))
+    if operation is BATCH_CANCEL_UNIFIED_ORDERS:
+        return bool(validate_unified_batch(case.body))
+    if operation is CANCEL_ORDER:
+        return isinstance(case.body, dict) and not names_one_order(case.body)
+    if operation is GET_UNIFIED_HISTORY_ORDERS:
+        return covers_too_much(case.query)
+    is_lookup = operation in (GET_ORDER_INFO, GET_UNIFIED_ORDER_INFO)
+    return is_lookup and not (case.query.get("orderId") or case.query.get("clientOid"))
+
+
+def names_one_order(body: JsonObject) -> bool:
+    """Return whether a cancel of one order has an id, which is the orderId for a TP/SL order, and else a trading pair."""
+    if body.get("tpslType") == "tpsl":
+        return bool(body.get("orderId"))
+    return bool(body.get("symbol") and (body.get("orderId") or body.get("clientOid")))
+
+
+def covers_too_much(query: Mapping[str, Any]) -> bool:
+    """Return whether a query of finished orders covers more than 30 days; by default it ends now."""
+    now = int(time.time() * 1000)
+    end = str(query.get("endTime", now))
+    start = str(query.get("startTime", end))
+    are_numbers = NUMBER.fullmatch(start) and NUMBER.fullmatch(end)
+    return bool(are_numbers) and int(end) - int(start) >= MAX_QUERY_TIME
+
+
+KNOWN_MEMBERS: Final = frozenset(
+    ("symbol", "batchMode", "orderList", "orderId", "clientOid", "tpslType", "symbolList", "category")
+)
 
 
 def without_ignored(value: Any) -> Any:
@@ -263,8 +340,11 @@ def without_ignored(value: Any) -> Any:
     if isinstance(value, list):
         return [without_ignored(item) for item in value]
     if isinstance(value, dict):
-        known = {"symbol", "batchMode", "orderList", "orderId", "clientOid"}
-        return {name: without_ignored(item) for name, item in value.items() if item not in (None, "") and name in known}
+        return {
+            name: item.upper() if name == "category" and isinstance(item, str) else without_ignored(item)
+            for name, item in value.items()
+            if item not in (None, "") and name in KNOWN_MEMBERS
+        }
     return value
 
 
@@ -291,6 +371,8 @@ def is_valid_query(response: schemathesis.Response, node: OperationNode, operati
     query = parse_query(urlsplit(str(response.request.url)).query)
     for parameter in OperationNode(document, node.path, node.method, node.node).parameters:
         text = query.get(parameter["name"])
+        if text is not None and parameter["name"] == "category" and is_emulated(operation):
+            text = text.upper()  # the sandbox accepts either
         if text is None and parameter.get("required"):
             return False
         if text is not None and not is_valid_text(text, dict(merged(document, parameter["schema"]))):
@@ -310,8 +392,8 @@ def is_valid_body(response: schemathesis.Response, node: OperationNode, operatio
         body = json.loads(content)
     except ValueError:
         return False
-    if operation is BATCH_CANCEL_ORDERS and is_emulated(operation):
-        body = without_ignored(body)
+    if is_emulated(operation):
+        return is_valid(STRICT_DOCUMENT, without_ignored(body), node.body_schema)
     return is_valid(DOCUMENT, body, node.body_schema)
 
 
@@ -348,7 +430,7 @@ def check_required_in_words(_context: schemathesis.CheckContext, response: schem
     operation = OPERATIONS.get((case.method, case.path))
     if case.meta is None or case.meta.generation.mode.is_negative or operation is None or not is_emulated(operation):
         return
-    if case.path == GET_ORDER_INFO.path:
+    if operation in (GET_ORDER_INFO, GET_UNIFIED_ORDER_INFO, GET_UNIFIED_HISTORY_ORDERS, CANCEL_ORDER):
         is_incomplete = breaks_rule_in_words(case)
     elif case.path == BATCH_CANCEL_ORDERS.path:
         body: Any = case.body
@@ -362,6 +444,15 @@ def is_complete_order(order: JsonObject, body: JsonObject) -> bool:
     """Return whether an order of a batch has an id, and a symbol if the mode needs one."""
     has_id = bool(order.get("orderId") or order.get("clientOid"))
     return has_id and (body.get("batchMode") != "multiple" or bool(order.get("symbol")))
+
+
+SINGLE_ORDERS: Final[Mapping[str, JsonObject]] = {
+    CANCEL_ORDER.operation_id: {},
+    CANCEL_PLAN_ORDER.operation_id: {"kind": "plan"},
+    CANCEL_UNIFIED_STRATEGY_ORDER.operation_id: {"kind": "tpsl", "category": "USDT-FUTURES", "api_key": UNIFIED_KEY},
+    GET_UNIFIED_ORDER_INFO.operation_id: {"api_key": UNIFIED_KEY},
+}
+"""The operations that refuse an order that does not exist, and the arguments that open one for them."""
 
 
 class CheckedClient:
@@ -379,10 +470,28 @@ class CheckedClient:
         self.session.close()
 
     def send(self, case: Case) -> schemathesis.Response:
-        """Send a request and check its response."""
+        """Send a request and check its response; a valid request about a single order is about one that is open."""
+        if case.meta is None or not case.meta.generation.mode.is_negative:
+            self.name_open_order(case)
         response = case.call(**self.arguments)
         self.check(case, response)
         return response
+
+    def name_open_order(self, case: Case) -> None:
+        """Replace the orderId in a valid request about a single order, because the exchange refuses what is not open."""
+        operation = OPERATIONS.get((case.method, case.path))
+        if operation is None or operation.operation_id not in SINGLE_ORDERS or not is_emulated(operation):
+            return
+        fields: Any = case.query if operation.method == "GET" else case.body
+        if not (fields.get("orderId") or fields.get("clientOid")):
+            return
+        arguments = dict(SINGLE_ORDERS[operation.operation_id])
+        if operation is CANCEL_ORDER and fields.get("tpslType") == "tpsl":
+            arguments["kind"] = "tpsl"
+        (order,) = self.sandbox.open_orders(1, **arguments)
+        fields["orderId"] = order.order_id
+        if fields.get("symbol"):
+            fields["symbol"] = order.symbol
 
     def check(self, case: Case, response: schemathesis.Response) -> None:
         """
@@ -407,7 +516,18 @@ class CheckedClient:
 
 def sandbox_without_limit(orders: int) -> Sandbox:
     """Return a sandbox that accepts any number of requests, and reports every order of a batch by itself."""
-    return Sandbox(orders=orders, requests_per_second=1_000_000, all_gone_as_refusal=False)
+    sandbox = with_unified_account(Sandbox(orders=orders, requests_per_second=1_000_000, all_gone_as_refusal=False))
+    sandbox.open_orders(orders, api_key=UNIFIED_KEY)
+    sandbox.open_orders(orders, api_key=UNIFIED_KEY, kind="tpsl", category="USDT-FUTURES")
+    sandbox.open_orders(orders, kind="tpsl")
+    sandbox.open_orders(orders, kind="plan")
+    return sandbox
+
+
+def with_unified_account(sandbox: Sandbox) -> Sandbox:
+    """Add an account of the other type, with the same secret, and return the sandbox."""
+    sandbox.add_account(UNIFIED_KEY, sandbox.secret_key, sandbox.passphrase, account_type="unified")
+    return sandbox
 
 
 def new_case(operation: Operation, **arguments: Any) -> Case:
@@ -491,7 +611,7 @@ def test_credentials_are_required(operation: Operation, header: str, value: str 
     client.check(case, response)
     kind = "clock" if (header, value) == ("ACCESS-TIMESTAMP", "1") else "credentials"
     assert response.status_code == requests.codes.bad_request
-    assert response.json()["code"] in DOCUMENT["x-error-codes"][kind]
+    assert response.json()["code"] in DOCUMENT["x-error-codes"]["gateway"][kind]
     assert client.send(case).status_code == requests.codes.ok
 
 
@@ -512,7 +632,7 @@ def test_ignored_content(body: JsonObject, client: CheckedClient) -> None:
 @pytest.mark.parametrize("operation", OPERATIONS.values(), ids=lambda operation: operation.operation_id)
 def test_too_many_requests(operation: Operation) -> None:
     """The response to one request too many is as the document says."""
-    stopped_clock = Sandbox(orders=0, all_gone_as_refusal=False, timer=lambda: 0.0)
+    stopped_clock = with_unified_account(Sandbox(orders=0, all_gone_as_refusal=False, timer=lambda: 0.0))
     with stopped_clock as sandbox, closing(CheckedClient(sandbox)) as client:
         limit = operation.rate_limit.requests
         statuses = [client.send(new_case(operation)).status_code for _ in range(limit + 1)]
@@ -526,7 +646,18 @@ def test_maximum_of_orders(client: CheckedClient) -> None:
     response = client.send(new_case(BATCH_CANCEL_ORDERS, body={"orderList": orders[:maximum]}))
     assert response.status_code == requests.codes.ok
     response = client.send(new_case(BATCH_CANCEL_ORDERS, body={"orderList": orders}))
-    assert response.json()["code"] in DOCUMENT["x-error-codes"]["parameter"]
+    assert response.json()["code"] in DOCUMENT["x-error-codes"]["v2"]["parameter"]
+
+
+def test_maximum_of_orders_of_a_unified_account(client: CheckedClient) -> None:
+    """So are the document's maximum and one more for a unified account."""
+    maximum = BATCH_CANCEL_UNIFIED_ORDERS.max_items["body"]
+    fields = {"category": "SPOT", "symbol": "BTCUSDT"}
+    orders = [{"orderId": str(index + 1), **fields} for index in range(maximum + 1)]
+    response = client.send(new_case(BATCH_CANCEL_UNIFIED_ORDERS, body=orders[:maximum]))
+    assert response.status_code == requests.codes.ok
+    response = client.send(new_case(BATCH_CANCEL_UNIFIED_ORDERS, body=orders))
+    assert response.json()["code"] in DOCUMENT["x-error-codes"]["v3"]["parameter"]
 
 
 def test_orders_are_followed() -> None:
@@ -599,6 +730,16 @@ def test_wrong_responses_are_found(fault: str, client: CheckedClient) -> None:
     """A response that is not as the document says fails the checks."""
     (order,) = client.sandbox.open_orders(1)
     case = new_case(BATCH_CANCEL_ORDERS, body={"orderList": [{"orderId": order.order_id}, {"orderId": "1"}]})
+    client.sandbox.inject(fault)
+    with pytest.raises(FailureGroup):
+        client.send(case)
+
+
+@pytest.mark.parametrize("fault", ["null-data", "null-lists", "missing-lists", "ids-as-numbers", "message-key"])
+def test_wrong_responses_to_a_unified_account_are_found(fault: str, client: CheckedClient) -> None:
+    """So does one to the batch cancel of a unified account."""
+    case = new_case(BATCH_CANCEL_UNIFIED_ORDERS)
+    assert client.send(case).status_code == requests.codes.ok
     client.sandbox.inject(fault)
     with pytest.raises(FailureGroup):
         client.send(case)

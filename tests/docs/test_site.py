@@ -31,6 +31,8 @@ from bitget_spot_api.operations import (
     OPERATIONS,
     TIMESTAMP_WINDOW_SECONDS,
 )
+from document import DOCUMENT, load
+from schema_rules import request_schemas
 
 pytest.importorskip("sphinx", reason="NOT TESTED: the site needs the dependency group `site`")
 
@@ -154,12 +156,26 @@ def test_reference_is_complete(pages: dict[str, Page]) -> None:
         assert f"{method} {path}" in document.text
         assert f"operation-{operation.operation_id.lower()}" in document.anchors
         limit = operation.rate_limit
-        assert f"{limit.requests} requests in any second" in document.text
+        period = "any second" if limit.period_seconds == 1 else f"any {limit.period_seconds:g} seconds"
+        assert f"{limit.requests} requests in {period}" in document.text
         assert f"({limit.scope})" in document.text
     errors = pages["reference/errors.html"].text
     assert [code for code in CODES if code not in errors] == []
     faults = pages["reference/sandbox.html"].text
     assert [name for name in FAULT_NAMES if name not in faults] == []
+
+
+def test_generated_reference_follows_the_document(pages: dict[str, Page]) -> None:
+    """The reference of the generated client has the function of each operation and the class of each object to send."""
+    anchors = pages["reference/generated.html"].anchors
+    functions = {name for name in anchors if name.startswith("bitget_spot_api.api.") and name.endswith(".sync")}
+    assert len(functions) == len(OPERATIONS)
+    for operation in OPERATIONS.values():
+        module = operation.operation_id[0] + re.sub(r"([A-Z])", r"_\1", operation.operation_id[1:]).lower()
+        assert [name for name in functions if name.endswith(f".{module}.sync")], module
+    sent = {place.name for place in request_schemas(load(DOCUMENT)) if "properties" in place.schema}
+    assert {"BatchCancelOrdersRequest", "OrderRef"} <= sent
+    assert {f"bitget_spot_api.models.{name}" for name in sent} <= anchors
 
 
 def test_old_anchors_still_exist(pages: dict[str, Page]) -> None:

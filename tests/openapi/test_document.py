@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, get_args
+from typing import Any, Final, get_args
 
 import httpx
 import pytest
@@ -19,7 +19,7 @@ from schema_rules import request_schemas, response_schemas
 
 PROJECT: dict[str, Any] = dict(load(DOCUMENT))
 SCHEMAS: dict[str, dict[str, Any]] = PROJECT["components"]["schemas"]
-CODES: dict[str, list[str]] = PROJECT["x-error-codes"]
+CODES: dict[str, dict[str, list[str]]] = PROJECT["x-error-codes"]
 OPERATIONS: dict[str, OperationNode] = {operation.where: operation for operation in operations_of(PROJECT)}
 QUERIES = {
     "GET /api/v2/spot/trade/orderInfo": operations.GET_ORDER_INFO,
@@ -125,9 +125,12 @@ def test_client_has_every_operation_and_code() -> None:
         assert in_client[where].rate_limit == expected_limit
         assert in_client[where].repeat_safe is operation.node["x-repeat-safe"]
         assert in_client[where].source == operation.node["externalDocs"]["url"]
-    assert {name: set(codes) for name, codes in operations.ERROR_CODES.items()} == {
-        name: set(codes) for name, codes in CODES.items()
-    }
+    for family, classes in CODES.items():
+        in_family = operations.ERROR_CODES[family]
+        assert {name: set(codes) for name, codes in in_family.items()} == {
+            name: set(codes) for name, codes in classes.items()
+        }
+    assert operations.ERROR_CODES.keys() == CODES.keys()
 
 
 def test_texts_have_the_maximum_of_orders() -> None:
@@ -226,10 +229,10 @@ CANCEL_RESPONSES: Mapping[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("payload", CANCEL_RESPONSES.values(), ids=CANCEL_RESPONSES)
 def test_cancel_responses_of_every_shape_parse(payload: dict[str, Any]) -> None:
-    """A response to a batch cancel parses, whatever it leaves out or adds, and nothing is lost."""
+    """A response to a batch cancel parses, whatever it leaves out or adds; missing data become null, and nothing is lost."""
     validator("BatchCancelOrdersResponse").validate(payload)
     parsed = BatchCancelOrdersResponse.from_dict(payload)
-    assert parsed.to_dict() == payload
+    assert parsed.to_dict() == {"data": None, **payload}
 
 
 ORDER = {"orderId": "1234567890123456789", "clientOid": "a-1", "status": "live", "triggerPrice": None}
@@ -251,9 +254,9 @@ ORDERS_RESPONSES: Mapping[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("payload", ORDERS_RESPONSES.values(), ids=ORDERS_RESPONSES)
 def test_orders_responses_of_every_shape_parse(payload: dict[str, Any]) -> None:
-    """A response with orders parses, whatever it leaves out or adds, and nothing is lost."""
+    """A response with orders parses, whatever it leaves out or adds; missing data become null, and nothing is lost."""
     validator("OrdersResponse").validate(payload)
-    assert OrdersResponse.from_dict(payload).to_dict() == payload
+    assert OrdersResponse.from_dict(payload).to_dict() == {"data": None, **payload}
 
 
 def test_fees_are_json_inside_a_string() -> None:
@@ -318,6 +321,10 @@ def test_malformed_row_does_not_fail_the_parse(row: Any) -> None:
     assert not isinstance(parsed.data, dict)
 
 
+V2: Final = {**CODES["gateway"], **CODES["v2"]}
+V3: Final = {**CODES["v3"]}
+
+
 @pytest.mark.parametrize(
     ("code", "meaning"),
     [
@@ -326,13 +333,15 @@ def test_malformed_row_does_not_fail_the_parse(row: Any) -> None:
         ("40005", "clock"),
         ("40018", "permission"),
         ("22010", "permission"),
-        ("40085", "environment"),
+        ("40084", "classic-account"),
+        ("40085", "unified-account"),
         ("40099", "environment"),
         ("00171", "parameter"),
         ("400172", "parameter"),
         ("40034", "parameter"),
         ("40102", "parameter"),
         ("40912", "parameter"),
+        ("40109", "gone-or-other-kind"),
         ("45055", "order-state"),
         ("13010", "order-state"),
         ("40309", "market-state"),
@@ -345,21 +354,45 @@ def test_malformed_row_does_not_fail_the_parse(row: Any) -> None:
     ],
 )
 def test_code_is_in_the_right_class(code: str, meaning: str) -> None:
-    """Each of these codes is in the one class that decides what to do about it."""
-    assert [name for name, codes in CODES.items() if code in codes] == [meaning]
+    """Each of these codes of a classic account is in the one class that decides what to do about it."""
+    assert [name for name, codes in V2.items() if code in codes] == [meaning]
+
+
+@pytest.mark.parametrize(
+    ("code", "meaning"),
+    [
+        ("25204", "gone"),
+        ("24056", "gone"),
+        ("25113", "in-progress"),
+        ("25245", "classic-account"),
+        ("25620", "permission"),
+        ("25000", "system-busy"),
+        ("25001", "system-busy"),
+        ("25003", "system-busy"),
+        ("25004", "rate-limit"),
+    ],
+)
+def test_code_of_a_unified_account_is_in_the_right_class(code: str, meaning: str) -> None:
+    """Each of these codes of a unified account is in one class, and has no meaning for a classic one."""
+    assert [name for name, codes in V3.items() if code in codes] == [meaning]
+    assert not [name for name, codes in V2.items() if code in codes]
 
 
 def test_codes_of_gone_are_complete() -> None:
     """These codes and no others mean that the order is not open; one too many would hide an open order."""
-    gone = {"43001", "43004", "22001", "31054", "31007", "40109", "40768", "45031", "45057"}
-    assert set(CODES["gone"]) == gone
+    gone = {"43001", "43004", "22001", "31054", "31007", "40768", "45031", "45057"}
+    assert set(CODES["v2"]["gone"]) == gone
+    assert CODES["v2"]["gone-or-other-kind"] == ["40109"]
+    assert set(CODES["v3"]["gone"]) == {"25204", "24056"}
 
 
-def test_codes_are_unique_and_text() -> None:
-    """A code has one meaning, and is text: a number would lose its leading zeros."""
+@pytest.mark.parametrize("version", ["v2", "v3"])
+def test_codes_are_unique_and_text(version: str) -> None:
+    """A code has one meaning in a version of the API, and is text: a number would lose its leading zeros."""
     all_codes: list[str] = []
-    for codes in CODES.values():
-        all_codes += codes
+    for classes in (CODES["gateway"], CODES[version]):
+        for codes in classes.values():
+            all_codes += codes
     assert all(isinstance(code, str) and code.isdecimal() for code in all_codes)
     assert len(all_codes) == len(set(all_codes))
     assert PROJECT["x-success-code"] not in all_codes
@@ -368,4 +401,5 @@ def test_codes_are_unique_and_text() -> None:
 @pytest.mark.parametrize("code", ["30006", "30007"])
 def test_websocket_codes_are_absent(code: str) -> None:
     """Codes of the WebSocket API are in no class."""
-    assert not [name for name, codes in CODES.items() if code in codes]
+    for classes in CODES.values():
+        assert not [name for name, codes in classes.items() if code in codes]

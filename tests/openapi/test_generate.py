@@ -273,6 +273,19 @@ def test_every_problem_of_the_document_is_printed(
     assert lines == [f"{document.name}: {' '.join(key)} lacks x-repeat-safe" for key in OPERATIONS]
 
 
+def test_everything_that_a_new_operation_lacks_is_printed(
+    committed_client: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """All fields are named also if the generator refuses the document because of one of them."""
+    del committed_client
+    document = load_document()
+    document["paths"]["/api/v2/spot/trade/fills"] = {"get": {"operationId": "getFills"}}
+    write_document(tmp_path, monkeypatch, json.dumps(document))
+    assert run_main(monkeypatch) == 1
+    fields = "tags, summary, description, externalDocs, x-rate-limit, x-repeat-safe, responses"
+    assert f": GET /api/v2/spot/trade/fills lacks {fields}\n" in capfd.readouterr().err
+
+
 def test_check_succeeds_without_differences(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     """`--check` exits with 0 and prints nothing if the committed client is up to date."""
     assert run_main(monkeypatch, "--check") == 0
@@ -324,7 +337,7 @@ def test_generate_creates_a_client(
         pytest.param("scope: UID", "scope: uid", "scope", id="misspelt scope"),
         pytest.param("paths:", "paths: [", "YAML", id="invalid YAML"),
         pytest.param("info:", "x-info:", "info", id="invalid OpenAPI"),
-        pytest.param("schemas/OrderRef", "schemas/Gone", "Gone", id="dead reference"),
+        pytest.param("schemas/OrderRef", "schemas/Gone", "schemas/Gone leads nowhere", id="dead reference"),
     ],
 )
 @pytest.mark.parametrize("arguments", [(), ("--check",)], ids=["generate", "check"])

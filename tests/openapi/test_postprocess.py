@@ -10,13 +10,14 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from attrs.exceptions import FrozenInstanceError
 from documents import DROP, JSON, TIME, changed, complete_document, parameter, reference, without
 
 import generate
+import narrow_types
 from bitget_spot_api.models import BatchCancelOrdersRequest, Order, OrderRef
 from bitget_spot_api.types import UNSET
 from document import DocumentError
@@ -33,6 +34,7 @@ from postprocess import (
 from schemas_module import schemas_module
 
 LoadOperations = Callable[[Mapping[str, Any]], ModuleType]
+ALL_TYPES_REWRITES: Final = (*narrow_types.TYPES_REWRITES, *TYPES_REWRITES)
 
 
 @pytest.fixture
@@ -68,8 +70,11 @@ def original(rewrites: tuple[tuple[str, str], ...]) -> str:
 
 
 def rewritten(rewrites: tuple[tuple[str, str], ...]) -> str:
-    """Return the texts that the step puts in their place."""
-    return "".join(new for _, new in rewrites)
+    """Return a generated file after the step."""
+    text = original(rewrites)
+    for old, new in rewrites:
+        text = text.replace(old, new)
+    return text
 
 
 @pytest.fixture
@@ -78,7 +83,7 @@ def package(tmp_path: Path) -> Path:
     package = tmp_path / "package"
     (package / "models").mkdir(parents=True)
     (package / "__init__.py").write_bytes(b"")
-    (package / "types.py").write_text(original(TYPES_REWRITES), "utf-8")
+    (package / "types.py").write_text(original(ALL_TYPES_REWRITES), "utf-8")
     (package / "models" / "model.py").write_text(original(MODEL_REWRITES), "utf-8")
     (package / "models" / "thing.py").write_bytes('"""Über."""\r\nx = 1\r\n'.encode())
     (package / "notes.txt").write_bytes(b"unchanged\r\n")
@@ -108,15 +113,15 @@ def test_package_is_completed(package: Path, document: Path) -> None:
         "operations.py": banner + operations_module(complete_document()).encode(),
         "py.typed": b"",
         "schemas.py": banner + schemas_module(complete_document()).encode(),
-        "types.py": banner + rewritten(TYPES_REWRITES).encode(),
+        "types.py": banner + rewritten(ALL_TYPES_REWRITES).encode(),
     }
 
 
-@pytest.mark.parametrize("source", ["", original(TYPES_REWRITES) * 2], ids=["missing", "twice"])
+@pytest.mark.parametrize("source", ["", original(ALL_TYPES_REWRITES) * 2], ids=["missing", "twice"])
 def test_changed_output_of_the_generator_is_refused(package: Path, document: Path, source: str) -> None:
     """A text that is not exactly once in the generator's output is refused, and the file and the text are named."""
     (package / "types.py").write_text(source, "utf-8")
-    with pytest.raises(PostprocessError, match=r"types\.py: the generator's output has changed; 'class Unset:"):
+    with pytest.raises(PostprocessError, match=r"types\.py: the generator's output has changed; 'import BinaryIO"):
         postprocess(package, document)
 
 
@@ -202,12 +207,12 @@ def test_facts_of_the_document_are_constants(load_operations: LoadOperations) ->
     assert module.TIMESTAMP_WINDOW_SECONDS == 30.0
     assert isinstance(module.TIMESTAMP_WINDOW_SECONDS, float)
     assert module.REMAINING_CALLS_HEADER == "x-left"
-    assert module.ERROR_CODES == {"gone": ("00171", "2"), "clock": ("3",)}
+    assert module.ERROR_CODES == {"gateway": {"clock": ("3",)}, "v2": {"gone": ("00171", "2")}}
 
 
 def formatted_operations(codes: dict[str, list[str]]) -> list[str]:
     """Return the lines of `operations.py` with these codes, formatted as a build does."""
-    source = operations_module(changed("x-error-codes", to=codes))
+    source = operations_module(changed("x-error-codes", "v2", to=codes))
     command = [sys.executable, "-m", "ruff", "format", *generate.RUFF, "--line-length", "100", "-"]
     result = subprocess.run(command, input=source, capture_output=True, text=True, check=True)
     return result.stdout.splitlines()
@@ -219,7 +224,7 @@ def test_new_error_code_changes_one_line(codes: list[str]) -> None:
     before = formatted_operations({"gone": codes, "clock": ["33"]})
     after = formatted_operations({"gone": [*codes, "8"], "clock": ["33"]})
     changes = [line for line in difflib.ndiff(before, after) if not line.startswith(" ")]
-    assert changes == ['+             "8",']
+    assert [line.split() for line in changes] == [["+", '"8",']]
 
 
 @pytest.mark.parametrize(
@@ -295,12 +300,13 @@ def test_maxima_are_found(load_operations: LoadOperations) -> None:
 @pytest.mark.parametrize(
     "codes",
     [
-        pytest.param({"gone": ["2", "3"], "clock": ["3"]}, id="two classes"),
-        pytest.param({"gone": ["2", "3", "3"]}, id="one class"),
+        pytest.param({"v2": {"gone": ["2", "3"], "clock": ["3"]}}, id="two classes"),
+        pytest.param({"v3": {"gone": ["2", "3", "3"]}}, id="one class"),
+        pytest.param({"gateway": {"clock": ["3"]}, "v3": {"gone": ["2", "3"]}}, id="a version and the gateway"),
     ],
 )
-def test_repeated_code_is_refused(codes: dict[str, list[str]]) -> None:
-    """A code that is listed twice is refused and named; other codes are not named."""
+def test_repeated_code_is_refused(codes: dict[str, dict[str, list[str]]]) -> None:
+    """A code with two meanings in one version is refused and named; other codes are not named."""
     with pytest.raises(DocumentError, match=r"x-error-codes.*: 3$"):
         operations_module(changed("x-error-codes", to=codes))
 
@@ -308,4 +314,4 @@ def test_repeated_code_is_refused(codes: dict[str, list[str]]) -> None:
 def test_code_that_is_a_number_is_refused() -> None:
     """A code without quotes may have lost its zeros, and is refused."""
     with pytest.raises(DocumentError, match=r"x-error-codes: put these in quotes.*: 171$"):
-        operations_module(changed("x-error-codes", to={"gone": [171]}))
+        operations_module(changed("x-error-codes", to={"v2": {"gone": [171]}}))

@@ -75,7 +75,8 @@ def test_unknown_scope_is_named(scope: str) -> None:
 INVALID_FACTS: dict[str, tuple[tuple[str, ...], object, str]] = {
     "no server": (("servers",), [], "the document: servers is []"),
     "a window that is text": (("x-timestamp-window-seconds",), "soon", "x-timestamp-window-seconds is 'soon'"),
-    "codes without classes": (("x-error-codes",), ["2"], "x-error-codes is ['2']"),
+    "codes without versions": (("x-error-codes",), ["2"], "x-error-codes is ['2']"),
+    "codes without classes": (("x-error-codes",), {"gone": ["2"]}, "x-error-codes: gone is ['2']; it needs classes"),
     "a limit that is a number": ((TIME, "x-rate-limit"), 20, f"{TIME}: x-rate-limit is 20"),
     "requests that are text": ((TIME, "x-rate-limit", "requests"), "20", f"{TIME}: x-rate-limit: requests is '20'"),
     "no requests": ((TIME, "x-rate-limit", "requests"), 0, f"{TIME}: x-rate-limit: requests and period-seconds"),

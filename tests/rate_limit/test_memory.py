@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import pytest
-from budgets import COUNTED, LEASE, NOT_SENT, ONE, RATE_LIMITED, TEN, Clock
+from budgets import COUNTED, LEASE, NOT_SENT, ONE, RATE_LIMITED, TEN, TWO, Clock
 
 from bitget_spot._concurrency import Effect
 from bitget_spot.rate_limit.memory import MemoryStore
@@ -102,6 +103,23 @@ def test_threads_share_the_permits() -> None:
         thread.join(10)
     assert len(waits) == count
     assert waits.count(0.0) == 10
+
+
+def test_forked_process_has_a_budget_of_its_own() -> None:
+    """After a fork, what has been sent still counts; requests in flight and waiters are those of the parent."""
+    store = MemoryStore(clock=Clock())
+    queue = store.queue("mine")
+    queue.enqueue()
+    for permit in ("over", "in flight"):
+        run_at_once(store.acquire("mine", permit, TWO, LEASE))
+    run_at_once(store.release("mine", "over", TWO, COUNTED))
+    with store._lock:
+        store.after_fork_in_child()
+        with ThreadPoolExecutor() as pool:  # in the child, nothing releases the parent's lock
+            assert pool.submit(run_at_once, store.acquire("mine", "a", TWO, LEASE)).result(10) == 0.0
+    assert run_at_once(store.acquire("mine", "b", TWO, LEASE)) > 0
+    assert store.queue("mine") is not queue
+    assert store.queue("mine").is_empty()
 
 
 def do_nothing(self: Store, budget: str, permit: str, limit: RateLimit, lease: float) -> None:

@@ -419,6 +419,107 @@ def test_inactive_participant_is_forgotten() -> None:
         assert state.permits.pop("a").max_credit == near(credit)
 
 
+def test_late_caller_keeps_its_place() -> None:
+    """A caller that asks again after its ticket has expired is still the first, if nobody has asked in between."""
+    state = acquire_all(LimiterState(shared=True), ONE)
+    wait = state.acquire("first", 0.0, ONE, LEASE)
+    asks_again_at = wait + MAX_POLL_WAIT + 0.001
+    assert state.acquire("second", 0.1, ONE, LEASE) > 0
+    state.release("0", 0.1, ONE, NOT_SENT)
+    assert state.acquire("first", asks_again_at, ONE, LEASE) == 0.0
+    assert "first" in state.permits
+    assert list(state.tickets) == ["second"]
+
+
+def test_caller_with_a_ticket_at_the_very_end_of_a_pause() -> None:
+    """A caller that need not wait any more has acquired its permit, and gives its ticket back."""
+    state = LimiterState(shared=True)
+    state.release("refused", 0.0, TEN, RATE_LIMITED)
+    assert state.acquire("next", 0.5, TEN, LEASE) == MAX_POLL_WAIT
+    assert state.acquire("next", 1.0, TEN, LEASE) == 0.0
+    assert state.permits["next"].in_flight
+    assert state.tickets == {}
+
+
+# Requests in flight, and participants that have died with some.
+
+
+def state_with_two_participants() -> LimiterState:
+    """Return a shared state in which "a" and "b" have one request in flight and one that is over each."""
+    state = LimiterState(shared=True)
+    for participant in ("a", "b"):
+        for name in ("over", "in:flight"):
+            assert state.acquire(f"{participant}:{name}", 0.0, TEN, LEASE, participant) == 0.0
+        state.release(f"{participant}:over", 0.1, TEN, COUNTED, participant)
+    return state
+
+
+def test_participants_in_flight() -> None:
+    """A participant has requests in flight until the last one is over; its waiting callers do not count."""
+    state = state_with_two_participants()
+    assert state.participants_in_flight() == {"a", "b"}
+    state.release("a:in:flight", 0.2, TEN, UNCERTAIN, "a")
+    assert state.acquire("c:waiting", 0.2, ONE, LEASE, "c") > 0
+    assert state.participants_in_flight() == {"b"}
+
+
+def test_removed_participant() -> None:
+    """The requests in flight of a participant that has died are uncertain; nothing else changes."""
+    state = state_with_two_participants()
+    over = state.permits["a:over"].expires_at
+    state.remove_participant("a", 2.0, TEN)
+    dead = state.permits["a:in:flight"]
+    assert dead.expires_at == near(2.0 + 1.005 + IN_FLIGHT_GRACE)
+    assert dead.max_credit == 0.0
+    assert not dead.in_flight
+    assert state.permits["a:over"].expires_at == over
+    assert state.permits["b:in:flight"].expires_at == LEASE
+    assert state.participants_in_flight() == {"b"}
+    assert list(state.participants) == ["b"]
+
+
+def test_removed_participant_does_not_extend_a_lease() -> None:
+    """The permit of a dead participant is available when its lease ends, if that is earlier."""
+    state = state_with_two_participants()
+    state.remove_participant("a", LEASE - 1.0, TEN)
+    assert state.permits["a:in:flight"].expires_at == LEASE
+
+
+def test_removed_participant_without_a_sign_of_life() -> None:
+    """A participant that is not counted any more can still be removed, because it has requests in flight."""
+    state = state_with_two_participants()
+    del state.participants["a"]
+    state.remove_participant("a", 2.0, TEN)
+    assert state.participants_in_flight() == {"b"}
+
+
+def test_removed_participant_waits_no_longer() -> None:
+    """The tickets of a participant that has died are removed; those of others keep their order."""
+    state = acquire_all(LimiterState(shared=True), ONE)
+    for name in ("a:1", "b:1", "a:2:3", "ab:1"):
+        assert state.acquire(name, 0.0, ONE, LEASE, name.partition(":")[0]) > 0
+    state.remove_participant("a", 0.1, ONE)
+    assert list(state.tickets) == ["b:1", "ab:1"]
+
+
+def test_uncertain_request_is_not_in_flight() -> None:
+    """After a fork or a death, the permit of an uncertain request is occupied as before: the request is over."""
+    state = state_with()
+    state.acquire("a:0", 0.0, ONE, LEASE)
+    state.release("a:0", 1.0, ONE, UNCERTAIN)
+    assert state.participants_in_flight() == set()
+    state.forget_in_flight()
+    assert state.permits["a:0"].max_credit == 0.0
+    assert state.acquire("a:1", 1.0, ONE, LEASE) == near(IN_FLIGHT_GRACE + 1.005)
+
+
+def test_forgotten_requests_in_flight() -> None:
+    """The permits of requests in flight can be made available at once; the others stay occupied."""
+    state = state_with_two_participants()
+    state.forget_in_flight()
+    assert list(state.permits) == ["a:over", "b:over"]
+
+
 # The promise: the exchange never counts more requests than the limit in any period.
 
 

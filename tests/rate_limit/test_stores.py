@@ -505,7 +505,7 @@ def test_stored_state_contains_only_times_and_names(valkey_url: str, tmp_path: P
         ((name, at, text),) = connection.execute("SELECT name, at, state FROM budgets")
     assert name == "bitget-spot:mine"
     assert at == clock.now
-    participant = store._participant()
+    participant = store._participant
     state = json.loads(text)
     permit = {"acquired_at": clock.now, "expires_at": clock.now + LEASE, "max_credit": None}
     assert state.pop("permits") == {f"{participant}:a": permit}
@@ -515,7 +515,7 @@ def test_stored_state_contains_only_times_and_names(valkey_url: str, tmp_path: P
         budget = skip_initial_pause(Budget(redis_store, "threads", next(budget_names)), clock)
         budget.acquire("b")
         state = json.loads(server.get(f"bitget-spot:{budget.name}"))
-    participant = redis_store._participant()
+    participant = redis_store._participant
     assert list(state.pop("permits")) == [f"{participant}:b"]
     assert list(state.pop("participants")) == [participant]
     assert set(state) == {"base", "at", "tickets", "paused_until", "pause_length"}

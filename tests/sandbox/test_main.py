@@ -21,7 +21,7 @@ import pytest
 
 from bitget_spot import sandbox as package
 from bitget_spot.sandbox import __main__ as command
-from bitget_spot_api.operations import BATCH_CANCEL_ORDERS
+from bitget_spot_api.operations import BATCH_CANCEL_ORDERS, BATCH_CANCEL_UNIFIED_ORDERS
 
 
 @pytest.fixture
@@ -102,6 +102,7 @@ def test_exit_status_of_the_process(used_port: int, monkeypatch: pytest.MonkeyPa
         (["--fault", ""], "unknown fault ''"),
         (["--port", "70000"], "'port' must be <= 65535"),
         (["--port", "http"], "invalid int value"),
+        (["--account-type", "hybrid"], "invalid choice: 'hybrid'"),
     ],
 )
 def test_invalid_arguments(arguments: list[str], reason: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -192,6 +193,76 @@ def test_with_the_fixture(bitget_sandbox):
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
     assert "2 passed" in done.stdout
+
+
+def test_account_type_of_the_fixture(tmp_path: Path) -> None:
+    """A marker or an indirect parameter says the account type; the marker is registered, and a wrong one is an error."""
+    program = """
+import pytest
+
+def test_default(bitget_sandbox):
+    assert bitget_sandbox.account_type == "classic"
+
+@pytest.mark.bitget_account("unified")
+def test_marker(bitget_sandbox):
+    assert bitget_sandbox.account_type == "unified"
+
+@pytest.mark.bitget_account("classic")
+@pytest.mark.parametrize("bitget_sandbox", ["unified", "classic"], indirect=True)
+def test_parameter(bitget_sandbox, request):
+    assert bitget_sandbox.account_type in request.node.name
+
+@pytest.mark.bitget_account("unified")
+class TestClass:
+    def test_marker_of_the_class(self, bitget_sandbox):
+        assert bitget_sandbox.account_type == "unified"
+
+    @pytest.mark.bitget_account("classic")
+    def test_nearest_marker(self, bitget_sandbox):
+        assert bitget_sandbox.account_type == "classic"
+
+@pytest.mark.bitget_account("hybrid")
+def test_unknown_type(bitget_sandbox):
+    pass
+
+@pytest.mark.bitget_account
+def test_no_argument(bitget_sandbox):
+    pass
+
+@pytest.mark.bitget_account(account_type="unified")
+def test_keyword(bitget_sandbox):
+    pass
+"""
+    (tmp_path / "test_plugin.py").write_text(program, "utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--strict-markers", "test_plugin.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "6 passed, 3 errors" in done.stdout, done.stdout
+    assert "'account_type' must be in ('classic', 'unified') (got 'hybrid')" in done.stdout
+    assert done.stdout.count("TypeError: bitget_account: expected one account type; write") == 2
+
+
+@pytest.mark.parametrize(("arguments", "code"), [([], "40084"), (["--account-type", "unified"], "40009")])
+def test_account_type_of_the_command(
+    arguments: list[str], code: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`--account-type` makes the account a unified one; without it, the account is classic."""
+    codes: list[str] = []
+
+    def sleep(_seconds: float) -> NoReturn:
+        variables = exported_variables(capsys.readouterr().out)
+        headers = {
+            "ACCESS-KEY": variables["BITGET_API_KEY"],
+            "ACCESS-SIGN": "wrong",
+            "ACCESS-PASSPHRASE": variables["BITGET_PASSPHRASE"],
+            "ACCESS-TIMESTAMP": str(int(time.time() * 1000)),
+        }
+        url = variables["BITGET_API_BASE_URL"] + BATCH_CANCEL_UNIFIED_ORDERS.path
+        codes.append(httpx.post(url, headers=headers, trust_env=False).json()["code"])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    assert command.main(["--port", "0", "--orders", "0", *arguments]) == 0
+    assert codes == [code]
 
 
 def test_all_names_can_be_imported() -> None:

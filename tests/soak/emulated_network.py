@@ -7,7 +7,7 @@ import json
 from collections import deque
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol
 
 import httpx
 from attrs import define, field, frozen
@@ -15,6 +15,7 @@ from simulation import SimulatedEvent, Simulation, use_virtual_time
 
 from bitget_spot import Credentials, connect
 from bitget_spot._middleware.context import context_of
+from bitget_spot._middleware.network import note_connection, note_write
 from bitget_spot.client import SpotClient
 from bitget_spot.sandbox import Sandbox
 from bitget_spot.sandbox.faults import Fault, Faults, SentResponse
@@ -27,8 +28,8 @@ LATE_DELAY: Final = 1.5
 MAX_DELAY: Final = 1.8
 """Seconds that any request is delayed at most: the library allows for less than two (`IN_FLIGHT_GRACE`)."""
 
-SendTrace: TypeAlias = Callable[[str], Awaitable[None]]
-"""Passes an event to httpcore's `trace` extension."""
+TIMEOUT_MARGIN: Final = 0.001
+"""Seconds by which this network gives up earlier than the client would."""
 
 
 class WakeUp(Protocol):
@@ -47,14 +48,12 @@ class Sender:
         connections: Which connections it can use: those of all threads, or those of its event loop.
         wake_up: Set when the response arrives.
         wait: Waits for that, for at most so many seconds.
-        send_trace: Passes an event to the trace extension.
 
     """
 
     connections: object
     wake_up: WakeUp
     wait: Callable[[float | None], Awaitable[None]]
-    send_trace: SendTrace
 
 
 @define(eq=False)
@@ -132,11 +131,8 @@ class EmulatedNetwork(httpx.BaseTransport, httpx.AsyncBaseTransport):
         async def wait(seconds: float | None) -> None:
             wake_up.wait(seconds)
 
-        async def send_trace(event: str) -> None:
-            request.extensions["trace"](event, {})
-
         # A coroutine that never suspends, because it waits in this thread.
-        coroutine = self._send(request, Sender(None, wake_up, wait, send_trace))
+        coroutine = self._send(request, Sender(None, wake_up, wait))
         try:
             coroutine.send(None)
         except StopIteration as stop:
@@ -158,10 +154,7 @@ class EmulatedNetwork(httpx.BaseTransport, httpx.AsyncBaseTransport):
             except TimeoutError:
                 pass
 
-        async def send_trace(name: str) -> None:
-            await request.extensions["trace"](name, {})
-
-        return await self._send(request, Sender(loop, _LoopWakeUp(loop, event), wait, send_trace))
+        return await self._send(request, Sender(loop, _LoopWakeUp(loop, event), wait))
 
     async def _send(self, request: httpx.Request, sender: Sender) -> httpx.Response:
         content = b"".join(request.stream)  # type: ignore[arg-type]  # bytes that have been read already
@@ -169,33 +162,33 @@ class EmulatedNetwork(httpx.BaseTransport, httpx.AsyncBaseTransport):
         record = RequestRecord(OPERATIONS[request.method, request.url.path], sender.wake_up, self.simulation.now)
         self.requests.append(record)
         network_fault = self._next_network_fault(record.operation)
-        timeout = request.extensions["timeout"]
+        # From connecting to the last byte. The client's own clock for this has just started.
+        ends_at = self.simulation.now + request.extensions["timeout"]["read"] - TIMEOUT_MARGIN
         try:
-            await self._connect(sender, network_fault, timeout["connect"])
-            await sender.send_trace("http11.send_request_headers.started")
+            await self._connect(sender, network_fault, ends_at)
+            note_write()
             record.headers_sent_at = self.simulation.now
             if record.operation is BATCH_CANCEL_ORDERS:
                 record.order_ids = _requested_orders(content)
             await self._transfer(record, request, content, sender, network_fault)
-            await sender.wait(timeout["read"])
+            await sender.wait(ends_at - self.simulation.now)
         finally:
             record.ended_at = self.simulation.now
         return self._received(record, sender)
 
-    async def _connect(self, sender: Sender, network_fault: str | None, max_wait: float) -> None:
+    async def _connect(self, sender: Sender, network_fault: str | None, ends_at: float) -> None:
         """Use an idle connection, or open one."""
         idle = self._idle_connections.get(sender.connections, 0)
         if idle and network_fault not in ("refused", "no-connection"):
             self._idle_connections[sender.connections] = idle - 1
             return
-        await sender.send_trace("connection.connect_tcp.started")
+        note_connection()
         if network_fault == "no-connection":
-            await self._pause(max_wait, sender)
+            await self._pause(ends_at - self.simulation.now, sender)
             raise httpx.ConnectTimeout("the connection timed out")
         await self._pause(2 * self.min_delay, sender)
         if network_fault == "refused":
             raise httpx.ConnectError("the connection was refused")
-        await sender.send_trace("connection.connect_tcp.complete")
 
     async def _transfer(
         self, record: RequestRecord, request: httpx.Request, content: bytes, sender: Sender, network_fault: str | None
@@ -238,9 +231,10 @@ class EmulatedNetwork(httpx.BaseTransport, httpx.AsyncBaseTransport):
     # The exchange's side, as in `sandbox.app`. Timers call these methods, so none of them waits.
 
     def _meet_fault(self, record: RequestRecord, request: httpx.Request, content: bytes, late: float) -> None:
-        fault = self.cancel_faults.next_fault() if record.operation is BATCH_CANCEL_ORDERS else Fault()
-        if not fault.name and record.operation.signed:
-            fault = self.sandbox._faults.next_fault()
+        operation = record.operation
+        fault = self.cancel_faults.next_fault(operation) if operation is BATCH_CANCEL_ORDERS else Fault()
+        if not fault.name and operation.signed:
+            fault = self.sandbox._faults.next_fault(operation)
         record.fault = f"{fault.name}={fault.value}" if fault.value else fault.name
         delay = min(late + fault.seconds("delay-before"), MAX_DELAY)
         self.simulation.call_later(delay, lambda: self._arrive(record, request, content, fault))
@@ -251,7 +245,9 @@ class EmulatedNetwork(httpx.BaseTransport, httpx.AsyncBaseTransport):
         pending = exchange.accept(record.operation, headers, exchange.timer(), counted=fault.counted)
         # `code-after` replaces the response only below, after its orders have been read from it.
         code = None if fault.effect else fault.code
-        response = exchange.respond(pending, request.url.query.decode(), content, code=code, effect=fault.effect)
+        response = exchange.respond(
+            pending, request.url.query.decode(), content, code=code, row_code=fault.row_code, effect=fault.effect
+        )
         data = response.payload.get("data")
         if fault.effect and isinstance(data, dict):
             record.accepted_ids = frozenset(row["orderId"] for row in data.get("successList", ()))

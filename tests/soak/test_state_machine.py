@@ -32,6 +32,7 @@ from hypothesis.stateful import (
 )
 from simulation import Simulation, patch_library
 
+from bitget_spot.client import DEFAULT_TIMEOUT
 from bitget_spot.sandbox import FAULT_NAMES, Order, Sandbox
 from bitget_spot.sandbox.faults import Fault, Faults
 from bitget_spot_api.models import OrderRef
@@ -40,21 +41,29 @@ from bitget_spot_api.types import UNSET
 
 from .emulated_network import NETWORK_FAULTS, EmulatedNetwork
 from .failing_stores import HARMLESS_FAILURES, RedisStoreGroup, SQLiteStoreGroup, StoreGroup, shorten_lock_timeout
-from .simulated_calls import GONE_BY_FAULT, CallSpec, Interruption, SimulatedCall
+from .simulated_calls import NOTHING_BY_FAULT, CallSpec, Interruption, SimulatedCall
 
 SOAK_SHARES: Final = {"memory": 0.5, "sqlite": 0.3, "redis": 0.2}
 """The share of the examples of `make soak` that use each store."""
 TEST_EXAMPLES: Final = {"memory": 60, "sqlite": 40, "redis": 25}
 """The examples of `make test` for each store."""
-QUIET_TIME: Final = 6.0
-"""Seconds after which everything in flight has arrived, and a store that works again is used again."""
+QUIET_TIME: Final = DEFAULT_TIMEOUT + 2.0
+"""Seconds after which nothing is in flight any more, and a store that works again is used again."""
 
 CODES: Final = (40009, 40014, 40085, 40008, 45001, 40725, 40808, 40918, 40034, 45055, 40309, 12345)
 FAULT_VALUES: Final = {
     "raw": ["raw=[]", "raw=", 'raw={"code":"00000","data":"x"}', 'raw={"code":"00000","data":{"successList":[null]}}'],
-    "code": [GONE_BY_FAULT, *(f"code={code}" for code in CODES)],
+    "code": [f"code={code}" for code in (43001, *CODES)],
     # Only codes of a busy exchange: after another code, no client could know that the cancel was executed.
     "code-after": ["code-after=45001", "code-after=40015"],
+    "list-code": [f"list-code={code}" for code in CODES],
+    "list-data": [
+        NOTHING_BY_FAULT,
+        *(f"list-data={data}" for data in ("null", "{}", '"text"', "7", '["a"]', "[{}]")),
+    ],
+    # Codes of a busy exchange, and others.
+    "row-code": [f"row-code={code}" for code in (40010, 45001, 429, 43001, 45055, 40309, 12345)],
+    "row-code-after": ["row-code-after=40010", "row-code-after=40725", "row-code-after=45001"],
     "delay": ["delay=0.3", "delay=4", "delay=12"],
     "delay-before": ["delay-before=0.3", "delay-before=1.4"],
 }

@@ -52,7 +52,7 @@ def complete_document() -> JsonObject:
         "x-success-code": "00000",
         "x-timestamp-window-seconds": 30,
         "x-remaining-calls-header": "x-left",
-        "x-error-codes": {"gone": ["2", "00171"], "clock": ["3"]},
+        "x-error-codes": {"gateway": {"clock": ["3"]}, "v2": {"gone": ["2", "00171"]}},
     }
 
 

@@ -10,8 +10,9 @@ asyncio is imported lazily: sync programs do not need it.
 
 from bitget_spot._concurrency.effect import Effect, EffectGenerator, run_async, run_sync
 from bitget_spot._concurrency.fork import ForkAware, inherited
+from bitget_spot._concurrency.loops import running_loop, task_loop
 from bitget_spot._concurrency.per_loop import PerLoop
-from bitget_spot._concurrency.waiter import Waiter, running_loop
+from bitget_spot._concurrency.waiter import Waiter
 from bitget_spot._concurrency.workers import TaskWorkers, ThreadWorkers, Workers, open_workers
 
 __all__ = [
@@ -28,4 +29,5 @@ __all__ = [
     "run_async",
     "run_sync",
     "running_loop",
+    "task_loop",
 ]

@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 from attrs import frozen
 
+from bitget_spot._concurrency.loops import running_loop, set_blocked_loop
+
 T = TypeVar("T")
 
 
@@ -40,6 +42,7 @@ def run_sync(generator: Generator[Any, Any, T], send: Callable[[Any], object] = 
     """
     error: BaseException | None = None
     result: object = None
+    loop_blocked_before = set_blocked_loop(running_loop())
     try:
         while True:
             try:
@@ -58,6 +61,7 @@ def run_sync(generator: Generator[Any, Any, T], send: Callable[[Any], object] = 
         value: T = stop.value
         return value
     finally:
+        set_blocked_loop(loop_blocked_before)
         error = None  # its traceback refers to this frame: a reference cycle otherwise
 
 

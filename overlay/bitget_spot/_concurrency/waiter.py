@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 import threading
 from collections.abc import Hashable
 from typing import TYPE_CHECKING
 
 from bitget_spot._concurrency.effect import Effect
+from bitget_spot._concurrency.loops import task_loop
 
 if TYPE_CHECKING:
     import asyncio
@@ -21,7 +21,8 @@ class Waiter:
     Create it in the thread or task that waits.
 
     Attributes:
-        owner: What may be stuck: the event loop of a task, with all its waiters, or the waiter of a thread alone.
+        owner: What may be stuck: the event loop of a task, with all its waiters, or the waiter of a thread alone. A
+            blocking call on top of an event loop is that of a thread.
 
     """
 
@@ -29,7 +30,7 @@ class Waiter:
 
     def __init__(self) -> None:
         self._event = threading.Event()
-        self._loop = running_loop()
+        self._loop = task_loop()
         self._async_event: asyncio.Event | None = None
         self.owner: Hashable = self._loop or self
 
@@ -64,15 +65,3 @@ class Waiter:
                 async with asyncio.timeout(timeout):
                     await self._async_event.wait()
         self._event.clear()
-
-
-def running_loop() -> asyncio.AbstractEventLoop | None:
-    """Return the event loop that runs in this thread, if there is one."""
-    asyncio_module = sys.modules.get("asyncio")
-    if asyncio_module is None:
-        return None
-    try:
-        loop: asyncio.AbstractEventLoop = asyncio_module.get_running_loop()
-    except RuntimeError:
-        return None
-    return loop

@@ -37,6 +37,7 @@ WAL_RETRY_INTERVAL: Final = 0.005
 """Seconds between two attempts to switch a file to write-ahead logging."""
 _SCHEMA: Final = "CREATE TABLE IF NOT EXISTS budgets (name TEXT PRIMARY KEY, boot TEXT, at REAL, state TEXT)"
 _READ: Final = "SELECT boot, at, state FROM budgets WHERE name = ?"
+_READ_ALL: Final = "SELECT state FROM budgets"
 _WRITE: Final = "INSERT OR REPLACE INTO budgets VALUES (?, ?, ?, ?)"
 
 
@@ -168,8 +169,7 @@ class _Database:
             raise sqlite3.OperationalError("the file is in use by another thread of this process for too long")
         try:
             if self._connection is None:
-                self._connection = _connect(self._path)
-                self.liveness.hold()
+                self._connection = self._connect()
         except BaseException:
             self._lock.release()
             raise
@@ -188,22 +188,22 @@ class _Database:
         with self._lock:
             self._disconnect()
 
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, timeout=STORE_TIMEOUT, isolation_level=None, check_same_thread=False)
+        try:
+            _set_up(connection)
+            self.liveness.hold("".join(state for (state,) in connection.execute(_READ_ALL)))
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
     def _disconnect(self) -> None:
         connection = self._connection
         self._connection = None
         if connection is not None:
             connection.close()
             self.liveness.release()
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=STORE_TIMEOUT, isolation_level=None, check_same_thread=False)
-    try:
-        _set_up(connection)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
 
 
 def _set_up(connection: sqlite3.Connection) -> None:

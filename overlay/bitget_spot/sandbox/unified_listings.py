@@ -42,7 +42,7 @@ def unfilled_orders(exchange: "Exchange", account: Account, request: PendingRequ
         since=number(request.query, "startTime", 0),
         until=number(request.query, "endTime", NO_MAXIMUM),
         symbol=known_symbol(exchange, request.query.get("symbol"), UNKNOWN_UNIFIED_SYMBOL),
-        category=category and one_of(CATEGORY_VALUES, category.upper()),
+        category=None if category is None else one_of(CATEGORY_VALUES, category.upper()),
     )
     return _page(exchange, account, request, selection)
 
