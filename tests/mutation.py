@@ -53,7 +53,7 @@ TESTS: Final = {
     "_middleware/body.py": ("tests/middleware/test_body.py",),
     "_middleware/clock.py": ("tests/middleware/test_clock.py",),
     "_middleware/context.py": ("tests/middleware/test_context.py",),
-    "_middleware/responses.py": ("tests/middleware/test_responses.py",),
+    "_middleware/responses.py": ("tests/middleware/test_responses.py", "tests/middleware/test_account_type.py"),
     "_middleware/retry.py": ("tests/middleware/test_retry.py", "tests/middleware/test_request_log.py"),
     "_middleware/signing.py": ("tests/middleware/test_signing.py",),
     "_bulk/matcher.py": ("tests/bulk/test_matcher.py",),
