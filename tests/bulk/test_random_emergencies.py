@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from kill_switch import confirmed_by_id, state_at_exchange
+from open_orders import confirmed_by_id, state_at_exchange
 from sandboxes import still_open
 from virtual_time import VirtualTime, run_in_virtual_time
 
