@@ -92,7 +92,7 @@ class LoadTest:
     def reopened_orders(self, caller: int) -> list[OrderRef]:
         """Open the orders of one caller again, and return them."""
         book = self.sandbox.book
-        book._execute_cancels()
+        book.execute_cancels()
         ids = list(book._orders)[caller::CALLERS]
         for order_id in ids:
             book._orders[order_id] = evolve(book._orders[order_id], status="live")
