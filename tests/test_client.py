@@ -306,3 +306,54 @@ def test_invalid_header_values_are_refused(value: str, argument: str, header: st
     """A value that HTTP does not allow in a header is refused under the header's name, before anything is sent."""
     with pytest.raises(ValueError, match=f"^{header}: .* is not a valid header value; use printable ASCII text$"):
         connect(credentials, **{argument: value})  # type: ignore[arg-type]  # by name
+
+
+@pytest.mark.parametrize("timeout", [0, -1.0, float("nan")])
+def test_invalid_timeouts_are_refused(timeout: float, credentials: Credentials) -> None:
+    """A timeout must be more than zero seconds."""
+    with pytest.raises(ValueError, match=f"^timeout: {timeout} is not a valid duration; give seconds, more than 0$"):
+        connect(credentials, timeout=timeout)
+
+
+@pytest.mark.parametrize("account_id", ["", " ", "\t"])
+def test_blank_account_ids_are_refused(account_id: str, credentials: Credentials) -> None:
+    """A name for the account that is blank is refused: it would be the same for every account."""
+    with pytest.raises(ValueError, match=r"^account_id: is blank; give a name for the account, or leave it out$"):
+        connect(credentials, account_id=account_id)
+
+
+def test_connections_are_closed_when_the_last_one_leaves(credentials: Credentials) -> None:
+    """A client that is entered twice at a time is closed once, when it is left for the second time."""
+    closed: list[str] = []
+
+    class Transport(httpx.BaseTransport):
+        def close(self) -> None:
+            closed.append("threads")
+
+    class AsyncTransport(httpx.AsyncBaseTransport):
+        async def aclose(self) -> None:
+            closed.append("loop")
+
+    client = connect(credentials, transport=Transport())
+    with client, client:
+        pass
+    assert closed == ["threads"]
+
+    async def enter_twice() -> None:
+        async with client:
+            async with client:
+                pass
+            assert closed == ["threads"]
+
+    client = connect(credentials, transport=AsyncTransport())
+    asyncio.run(enter_twice())
+    assert closed == ["threads", "loop"]
+
+
+@pytest.mark.parametrize("proxy", ["127.0.0.1:8080", "ftp://user:hunter2@127.0.0.1", "http://a:hunter2:c"])
+def test_invalid_proxies_are_refused(proxy: str, credentials: Credentials) -> None:
+    """What is not the URL of a proxy is refused at once; the message does not show it, for it may have a password."""
+    with pytest.raises(ValueError, match=r"^proxy: not a valid URL of a proxy; expected something like") as caught:
+        connect(credentials, proxy=proxy)
+    assert "hunter2" not in str(caught.value)
+    assert caught.value.__cause__ is None

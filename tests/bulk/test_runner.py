@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterator
 
 import httpx
 import pytest
@@ -237,3 +238,16 @@ def test_remaining_calls(header: str, expected: int | None) -> None:
     report = cancel_orders.sync(client=client, orders=[OrderRef(order_id="1")])
     assert report.remaining_calls == expected
     assert report.counts[Status.UNKNOWN] == 1
+
+
+def test_an_interrupt_while_orders_are_planned(mode: str, sandbox: Sandbox) -> None:
+    """Ctrl-C while the orders are read and planned carries a report, too: those that were read are not sent."""
+
+    def orders() -> Iterator[OrderRef]:
+        yield from first_orders(sandbox, 3)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        call(mode, cancel_orders, connect_to(sandbox), orders=orders())
+    assert status_counts(report_carried_by(caught.value)) == {Status.NOT_SENT: 3}
+    assert sandbox.arrivals == []

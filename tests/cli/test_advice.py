@@ -141,6 +141,8 @@ def test_exit_status_depends_on_the_error_not_on_the_message() -> None:
         (GONE, False, "Filled, cancelled earlier, or never there."),
         (confirmed(GONE, Confirmed.FILLED), True, "Check your position; the order was filled"),
         (confirmed(ACCEPTED, Confirmed.LIVE), True, "It is still open."),
+        (confirmed(REJECTED, Confirmed.LIVE), True, "its state or type does not allow"),
+        (confirmed(GONE, Confirmed.LIVE), True, "Check the symbol, and send the cancel again."),
         (REJECTED, False, "its state or type does not allow"),
         (REJECTED, True, "its state or type does not allow"),
         (refused("40034"), False, "written like BTCUSDT"),

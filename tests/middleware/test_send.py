@@ -15,6 +15,7 @@ import pytest
 from sending import Send, both_modes, in_task, in_thread
 
 from bitget_spot import InvalidResponseError, connect
+from bitget_spot._middleware import body as response_body
 from bitget_spot._middleware.context import NOT_SENT_ERRORS, Attempt, attach_context
 from bitget_spot._middleware.send import CONNECTION_LIMITS, SendTransport
 from bitget_spot.sandbox import Sandbox
@@ -393,3 +394,12 @@ def test_request_that_a_proxy_refuses_has_not_left(refusing_proxy: str) -> None:
             send(SendTransport(proxy=refusing_proxy), request)
         assert attempt.headers_sent_at is not None
         assert not attempt.has_left
+
+
+@both_modes
+def test_large_response_is_not_read_to_its_end(send: Send, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A body that is larger than the limit is an InvalidResponseError with the beginning of the body."""
+    monkeypatch.setattr(response_body, "MAX_BODY_SIZE", 10)
+    transport = SendTransport(transport=httpx.MockTransport(lambda _: httpx.Response(200, content=b"0123456789a")))
+    with pytest.raises(InvalidResponseError):
+        send(transport, httpx.Request("GET", "https://api.bitget.com/"))
