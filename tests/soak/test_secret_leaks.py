@@ -50,7 +50,7 @@ from bitget_spot.rate_limit.store import Store
 from bitget_spot.sandbox import Order, Sandbox, handlers
 from bitget_spot_api.api.trade import batch_cancel_orders
 from bitget_spot_api.models import BatchCancelOrdersRequest, OrderRef
-from bitget_spot_api.operations import BATCH_CANCEL_ORDERS, OPERATIONS
+from bitget_spot_api.operations import BATCH_CANCEL_ORDERS, CANCEL_SYMBOL_ORDERS, OPERATIONS
 
 API_KEY: Final = "marker-of-the-api-key"
 SECRET: Final = "marker-of-the-secret"
@@ -76,9 +76,10 @@ OTHER_FAULTS: Final = (
 FAULTS: Final = COMMON_FAULTS + (OTHER_FAULTS if SOAK_EXAMPLES else ())
 DEADLINE: Final = 0.3
 RATES: Final = {operation.operation_id: 1_000.0 for operation in OPERATIONS.values()} | {
-    BATCH_CANCEL_ORDERS.operation_id: 12.0
+    BATCH_CANCEL_ORDERS.operation_id: 12.0,
+    CANCEL_SYMBOL_ORDERS.operation_id: 4.0,
 }
-"""More than each test needs; `warm_up` opens as many connections as there may be batch cancels in a second."""
+"""More than each test needs; `warm_up` opens as many connections as there may be cancels of these two in a second."""
 
 
 @define
