@@ -49,8 +49,9 @@ format: $(READY) ## fix style with ruff
 	@$(RUN) -m ruff check --fix
 	@$(RUN) -m ruff format
 
-types: $(READY) ## check types with mypy, strict, over everything
+types: $(READY) ## check types with mypy, strict, over everything, and a user's program with pyright
 	@$(RUN) -m mypy generated/bitget_spot_api overlay/bitget_spot openapi docs/examples tests noxfile.py
+	@$(RUN) -m pyright --pythonpath $(RUN)
 
 wheel: $(READY) ## build the wheel and test it in clean environments, with and without extras
 	@$(RUN) tests/wheel.py
