@@ -9,6 +9,7 @@ starts runs until the end of the page. Commands that set up the machine are only
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import shlex
@@ -17,7 +18,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,6 +40,7 @@ SHOWN_PORT: Final = 8787
 SERVERS: Final = {"docs/examples/rsa_sandbox.py": SHOWN_PORT, "docs/examples/forward_proxy.py": 3128}
 """Examples that run until Ctrl-C, and the port that the pages show for them; another port is their last argument."""
 RESTART_INSTRUCTION: Final = "Restart the sandbox before each example"
+LOGGERS: Final = ("bitget_spot", "bitget_spot.bulk", "bitget_spot.requests", "bitget_spot.rate_limit")
 MAKEFILE: Final = (ROOT / "Makefile").read_text("utf-8")
 EXTRAS: Final = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
 
@@ -245,6 +247,19 @@ def matches(shown: str, output: str) -> bool:
     return re.fullmatch(pattern, output.strip(), re.DOTALL) is not None
 
 
+@contextmanager
+def unchanged_logging() -> Iterator[None]:
+    """Undo what a page does to the loggers of the package."""
+    loggers = [logging.getLogger(name) for name in LOGGERS]
+    before = [(logger.level, list(logger.handlers)) for logger in loggers]
+    try:
+        yield
+    finally:
+        for logger, (level, handlers) in zip(loggers, before, strict=True):
+            logger.setLevel(level)
+            logger.handlers[:] = handlers
+
+
 @pytest.fixture
 def session(page: Path, bitget_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Session]:
     """A session in an empty folder, with the sandbox's credentials in the environment."""
@@ -257,7 +272,7 @@ def session(page: Path, bitget_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
     # Some orders that the pages name do not exist; a batch of only such orders must not be refused as a whole.
     bitget_sandbox.all_gone_as_refusal = False
     restarts = RESTART_INSTRUCTION in page.read_text("utf-8")
-    with ExitStack() as servers:
+    with ExitStack() as servers, unchanged_logging():
         yield Session(bitget_sandbox, monkeypatch, servers, restarts=restarts)
 
 

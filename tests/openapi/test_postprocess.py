@@ -218,7 +218,7 @@ def formatted_operations(codes: dict[str, list[str]]) -> list[str]:
     return result.stdout.splitlines()
 
 
-@pytest.mark.parametrize("codes", [["2"], ["2", "5"], ["0", "1", "2", "3", "4", "5", "6", "7", "9"]], ids=len)
+@pytest.mark.parametrize("codes", [["2"], ["2", "5"], ["0", "1", "2", "4", "5", "6", "7", "9", "10"]], ids=len)
 def test_new_error_code_changes_one_line(codes: list[str]) -> None:
     """One more code in a class, however many it has, adds one line to the generated code and changes no other."""
     before = formatted_operations({"gone": codes, "clock": ["33"]})

@@ -9,6 +9,7 @@ to send next.
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -229,11 +230,16 @@ class OpenOrderCanceller:
         return outcomes
 
     def _note_time(self, job: PageJob) -> None:
-        """Compare the exchange's clock with this one, once: it was read about halfway between request and response."""
+        """
+        Compare the exchange's clock with this one, once.
+
+        It was read some time before the response arrived, so this is the earliest moment at which the run may have begun
+        there: an order that the run has cancelled must not be taken for one that had ended before.
+        """
         exchange_time = milliseconds(getattr(job.result, "request_time", None))
         if self._began_at_exchange is None and exchange_time is not None:
-            read_at = (job.sent_at + self._scope.clock()) / 2
-            self._began_at_exchange = exchange_time - int((read_at - self._began_at) * 1000)
+            elapsed = self._scope.clock() - self._began_at
+            self._began_at_exchange = exchange_time - math.ceil(elapsed * 1000)
 
     def _cancel_new_symbols(self, job: PageJob, page: Page) -> None:
         if job.stream.kind == "normal" and not job.account.clears_category:
