@@ -1,26 +1,29 @@
 """
 What the middleware chain costs: the CPU time of a batch of fifty, as ratios within one run.
 
-The same generated function is called with the whole chain under it, and with nothing but a signature, in turn. The server
-is a process of its own that always sends the same response. A last line compares the validation of a batch with and without
-its fast path, which this ratio justifies. Run it with `make bench-cpu`.
+The same generated function is called with the whole chain under it, and with nothing but a signature, in turn; then
+`cancel_orders` is compared with the generated function over nothing but a signature, for one order, for fifty and for five
+hundred. The server is a process of its own that accepts every order. A last line compares the validation of a batch with
+and without its fast path, which this ratio justifies. Run it with `make bench-cpu`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import re
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Final, TypeAlias
 from unittest import mock
 
 import httpx
 
-from bitget_spot import Credentials, OrderRef, connect, validation
+from bitget_spot import Credentials, OrderRef, cancel_orders, connect, validation
 from bitget_spot._middleware.signing import hmac_signature, prehash
 from bitget_spot.rate_limit import MemoryStore
 from bitget_spot_api import Client
@@ -31,22 +34,26 @@ from bitget_spot_api.operations import BATCH_CANCEL_ORDERS
 ORDERS: Final = 50
 CALLS: Final = 100
 ROUNDS: Final = 15
+RUNS: Final = {1: 100, 50: 60, 500: 6}
+"""Runs of a round by the number of orders."""
 VALIDATIONS: Final = 1000
 RUNNER: Final = asyncio.Runner()
 ORDER_IDS: Final = [str(10**18 + index) for index in range(ORDERS)]
-BODY: Final = json.dumps(
-    {
+HEAD: Final = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+ORDER_ID: Final = re.compile(rb'"orderId":"([0-9]+)"')
+
+
+def response_to(request: bytes) -> bytes:
+    """Return a response that accepts each order of a request."""
+    accepted = [{"orderId": order_id.decode(), "clientOid": ""} for order_id in ORDER_ID.findall(request)]
+    envelope = {
         "code": "00000",
         "msg": "success",
-        "requestTime": 1695808949356,
-        "data": {"successList": [{"orderId": order_id, "clientOid": ""} for order_id in ORDER_IDS], "failureList": []},
-    },
-    separators=(",", ":"),
-).encode()
-RESPONSE: Final = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s" % (
-    len(BODY),
-    BODY,
-)
+        "requestTime": int(time.time() * 1000),
+        "data": {"successList": accepted, "failureList": []},
+    }
+    body = json.dumps(envelope, separators=(",", ":")).encode()
+    return HEAD % len(body) + body
 
 
 class SigningTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
@@ -81,8 +88,11 @@ class SigningTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
         return await self.async_transport.handle_async_request(request)
 
 
+MeasureRuns: TypeAlias = Callable[[Client, int, int], float]
+
+
 class Server(asyncio.Protocol):
-    """Sends the same response to every request, as soon as its body is complete."""
+    """Accepts every order, as soon as the body of a batch is complete."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin with nothing received."""
@@ -94,8 +104,8 @@ class Server(asyncio.Protocol):
         """Respond when the body of a batch is complete."""
         self.received += data
         if self.received.endswith((b"]}", b'"}')):
+            self.transport.write(response_to(self.received))
             self.received = b""
-            self.transport.write(RESPONSE)
 
 
 async def serve() -> None:
@@ -132,6 +142,60 @@ def cpu_in_task(client: Client) -> float:
     return RUNNER.run(run())
 
 
+def cpu_of_runs(client: Client, orders: int, runs: int) -> float:
+    """Return the CPU seconds of runs of `cancel_orders` from this thread."""
+    refs = [OrderRef(symbol="BTCUSDT", order_id=str(10**18 + index)) for index in range(orders)]
+    started_at = time.process_time()
+    for _ in range(runs):
+        report = cancel_orders.sync(client=client, orders=refs)
+        assert len(report) == orders
+    return time.process_time() - started_at
+
+
+def cpu_of_runs_in_tasks(client: Client, orders: int, runs: int) -> float:
+    """Return the CPU seconds of runs of `cancel_orders` from one task."""
+    refs = [OrderRef(symbol="BTCUSDT", order_id=str(10**18 + index)) for index in range(orders)]
+
+    async def run() -> float:
+        await cancel_orders.asyncio(client=client, orders=refs)
+        started_at = time.process_time()
+        for _ in range(runs):
+            await cancel_orders.asyncio(client=client, orders=refs)
+        return time.process_time() - started_at
+
+    return RUNNER.run(run())
+
+
+def cpu_of_calls(client: Client, orders: int, runs: int) -> float:
+    """Return the CPU seconds of the generated function for the same orders, from this thread."""
+    started_at = time.process_time()
+    for _ in range(runs):
+        for body in bodies_of(orders):
+            batch_cancel_orders.sync(client=client, body=body)
+    return time.process_time() - started_at
+
+
+def cpu_of_calls_in_tasks(client: Client, orders: int, runs: int) -> float:
+    """Return the CPU seconds of the generated function for the same orders, from one task."""
+
+    async def run() -> float:
+        await batch_cancel_orders.asyncio(client=client, body=new_request())
+        started_at = time.process_time()
+        for _ in range(runs):
+            for body in bodies_of(orders):
+                await batch_cancel_orders.asyncio(client=client, body=body)
+        return time.process_time() - started_at
+
+    return RUNNER.run(run())
+
+
+def bodies_of(orders: int) -> Iterator[BatchCancelOrdersRequest]:
+    """Yield the batches of some orders."""
+    for start in range(0, orders, ORDERS):
+        ids = range(10**18 + start, 10**18 + min(start + ORDERS, orders))
+        yield BatchCancelOrdersRequest(symbol="BTCUSDT", order_list=[OrderRef(order_id=str(number)) for number in ids])
+
+
 def cpu_of_validation(content: bytes) -> float:
     """Return the CPU seconds of validating a body many times."""
     started_at = time.process_time()
@@ -161,6 +225,8 @@ def main() -> int:
         try:
             report_chain("threads", cpu_in_thread, chain, signing)
             report_chain("tasks", cpu_in_task, chain, signing)
+            report_runs("threads", cpu_of_runs, cpu_of_calls, chain, signing)
+            report_runs("tasks", cpu_of_runs_in_tasks, cpu_of_calls_in_tasks, chain, signing)
         finally:
             chain.get_httpx_client().close()
             signing.get_httpx_client().close()
@@ -173,6 +239,18 @@ def report_chain(mode: str, measure: Callable[[Client], float], chain: Client, s
     """Measure in turn, and print the medians and the median of the ratios."""
     with_chain, signed_only, ratio = medians(lambda: measure(chain), lambda: measure(signing), CALLS)
     print(f"{mode}: {with_chain:.0f} µs with the chain, {signed_only:.0f} µs signed only, ratio {ratio:.2f}")
+
+
+def report_runs(mode: str, of_runs: MeasureRuns, of_calls: MeasureRuns, chain: Client, signing: Client) -> None:
+    """Measure in turn, and print what a run costs in proportion to the generated function for the same orders."""
+    for orders, runs in RUNS.items():
+        with_chain, signed_only, ratio = medians(
+            partial(of_runs, chain, orders, runs), partial(of_calls, signing, orders, runs), runs
+        )
+        print(
+            f"{mode}: {with_chain:.0f} µs for cancel_orders with {orders} orders ({with_chain / orders:.1f} µs each), "
+            f"{signed_only:.0f} µs for the generated function signed only, ratio {ratio:.2f}"
+        )
 
 
 def report_validation() -> None:

@@ -155,16 +155,20 @@ def _outcome(
 
 def _keys_by_id(targets: list[OrderTarget]) -> dict[OrderKey, OrderKey]:
     """Return the key of an order by each id that a row may have for it."""
-    keys = {target.key: target.key for target in targets}
+    keys = {key: key for key in (target.key for target in targets)}
     # Labels may repeat, and then they identify nothing.
     labels = Counter(target.client_oid for target in targets if target.client_oid)
+    if not labels:
+        return keys
     for target in targets:
-        if labels and target.client_oid and labels[target.client_oid] == 1:
+        if target.client_oid and labels[target.client_oid] == 1:
             keys[LABEL, target.client_oid] = target.key
     return keys
 
 
 def _match(keys: Mapping[OrderKey, OrderKey], row: Row) -> OrderKey | None:
+    if isinstance(row.order_id, str) and ("orderId", row.order_id) in keys:
+        return keys["orderId", row.order_id]  # nearly always
     order_id = _id_text(row.order_id)
     client_oid = _id_text(row.client_oid)
     if order_id and ("orderId", order_id) in keys:

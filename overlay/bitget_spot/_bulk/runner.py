@@ -66,8 +66,10 @@ class BatchRunner:
 
     def _record(self, job: Job) -> None:
         final = self.queue.record(cast("BatchJob", job))
+        if self.on_progress is None:
+            return
         outcomes = [outcome for target in final for _, outcome in self._outcomes_of(target)]
-        if self.on_progress is None or not outcomes:
+        if not outcomes:
             return
         try:
             self.on_progress(outcomes)
@@ -117,7 +119,7 @@ class BatchRunner:
         """Return the report so far."""
         known: dict[int, Outcome] = {}
         for target in self.plan.targets:
-            confirmed = self._confirmed(target)
+            confirmed = self._confirmed(target) if self.confirmed else None
             for index, outcome in self._outcomes_of(target):
                 known[index] = outcome if confirmed is None else evolve(outcome, confirmed=confirmed)
         outcomes = [known.get(index) or Outcome(order, Status.NOT_SENT) for index, order in enumerate(self.plan.orders)]
