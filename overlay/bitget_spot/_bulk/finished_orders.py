@@ -11,7 +11,9 @@ from attrs import define, field, frozen
 
 from bitget_spot._bulk.accounts import Account, Call, ListedOrder, Page, Position
 from bitget_spot._bulk.jobs import Job
+from bitget_spot._bulk.order_filter import OrderFilter
 from bitget_spot._bulk.recovery import EXPECTED_ERRORS
+from bitget_spot._bulk.symbol_cancels import SymbolCancel
 from bitget_spot._middleware.context import CancelScope, RequestContext
 from bitget_spot.errors import BitgetError
 
@@ -34,6 +36,30 @@ class FinishedSearch:
 
     symbol: str | None
     reads_on: bool = False
+
+
+def finished_searches(
+    account: Account, order_filter: OrderFilter, symbol_cancels: Iterable[SymbolCancel]
+) -> Iterator[FinishedSearch]:
+    """
+    Yield where to look: each pair that was cancelled as a whole, and all other pairs.
+
+    Args:
+        account: The account.
+        order_filter: Which orders the kill switch cancels.
+        symbol_cancels: The successful cancels of whole pairs.
+
+    """
+    if "normal" not in order_filter.kinds_of(account):
+        return
+    cancelled = {cancel.symbol: cancel for cancel in symbol_cancels}
+    for symbol, cancel in cancelled.items():
+        yield FinishedSearch(symbol, reads_on=not cancel.listed_before)
+    if None in cancelled:
+        return
+    for symbol in order_filter.symbols or (None,):
+        if symbol not in cancelled:
+            yield FinishedSearch(symbol)
 
 
 @define(eq=False)

@@ -145,7 +145,7 @@ class JobLoop:
                 workers.remove(job)
 
     def _drain(self, workers: Workers) -> EffectGenerator[None]:
-        """Record the jobs in flight; an exception of a callback is raised at the end."""
+        """Record the jobs in flight; an exception of a callback is raised at the end, that of a request is not."""
         callback_error: BaseException | None = None
         while workers.running:
             for job in (yield workers.wait()):
@@ -153,7 +153,8 @@ class JobLoop:
                 try:
                     self._record_once(job)
                 except BaseException as error:  # noqa: BLE001 - raised below
-                    callback_error = error
+                    if error is not job.result:
+                        callback_error = error
         if callback_error is not None:
             raise callback_error
 

@@ -21,7 +21,7 @@ from bitget_spot._bulk.accounts import Account, Call, ListedOrder, Page
 from bitget_spot._bulk.accounts.base import milliseconds
 from bitget_spot._bulk.batch_queue import BatchJob, BatchQueue
 from bitget_spot._bulk.confirmation import Confirmation
-from bitget_spot._bulk.finished_orders import FinishedOrders, FinishedSearch
+from bitget_spot._bulk.finished_orders import FinishedOrders, finished_searches
 from bitget_spot._bulk.jobs import Job, JobLoop
 from bitget_spot._bulk.listing import ListingRound, PageJob, new_round
 from bitget_spot._bulk.open_order import OpenOrder
@@ -100,6 +100,11 @@ class OpenOrderCanceller:
     def _scope(self) -> CancelScope:
         return self.queries.scope
 
+    @property
+    def _fatal_error(self) -> BaseException | None:
+        """An error after which no other request would succeed either."""
+        return self._queue.fatal_error or self._single_cancels.fatal_error or self._symbol_cancels.fatal_error
+
     def run(self) -> EffectGenerator[None]:
         """
         List and cancel until nothing is left, then ask what became of the orders.
@@ -109,6 +114,9 @@ class OpenOrderCanceller:
 
         """
         yield from JobLoop(self.queries.client, self._scope, self._next_jobs, self._record).run()
+        fatal_error = self._fatal_error
+        if fatal_error is not None:
+            raise fatal_error
         if not self._is_clear:
             self._raise_deadline_exceeded()
         yield from self._find_finished()
@@ -184,14 +192,11 @@ class OpenOrderCanceller:
         outcomes = self._outcomes_of(job)
         job.recorded = True
         self._report_progress(outcomes)
-        for fatal_error in (
-            self._queue.fatal_error,
-            self._single_cancels.fatal_error,
-            self._symbol_cancels.fatal_error,
-        ):
-            if fatal_error is not None:
-                raise fatal_error
-        self._advance()
+        if self._fatal_error is None:
+            self._advance()
+        else:
+            # Raised when the requests in flight are over: here it would replace an interrupt.
+            self._scope.stop()
 
     def _outcomes_of(self, job: Job) -> list[Outcome]:
         now = self._scope.clock()
@@ -269,7 +274,7 @@ class OpenOrderCanceller:
     def _record_single_cancel(self, job: SingleCancelJob | PlanSymbolsJob) -> list[Outcome]:
         if self._is_refused(job.account, job.result):
             self._single_cancels.discard(job)
-            self.seen.take_back(job.targets)
+            self.seen.take_back(job.targets, job.context.attempts)
             return []
         now = self._scope.clock()
         outcomes = self.seen.record(self._single_cancels.record(job), now)
@@ -360,22 +365,9 @@ class OpenOrderCanceller:
         def take(order: ListedOrder) -> bool:
             return self.order_filter.includes(order) and self.seen.take_finished(order, began_at)
 
-        finished = FinishedOrders(self._scope, self.queries.account, list(self._finished_searches()), take)
+        searches = list(finished_searches(self.queries.account, self.order_filter, self._symbol_cancels.succeeded()))
+        finished = FinishedOrders(self._scope, self.queries.account, searches, take)
         yield from JobLoop(self.queries.client, self._scope, finished.next_jobs, finished.record).run()
-
-    def _finished_searches(self) -> Iterator[FinishedSearch]:
-        """Yield where to look: each pair that was cancelled as a whole, and all other pairs."""
-        account = self.queries.account
-        if "normal" not in self.order_filter.kinds_of(account):
-            return
-        cancelled = {cancel.symbol: cancel for cancel in self._symbol_cancels.succeeded()}
-        for symbol, cancel in cancelled.items():
-            yield FinishedSearch(symbol, reads_on=not cancel.listed_before)
-        if None in cancelled:
-            return
-        for symbol in self.order_filter.symbols or (None,):
-            if symbol not in cancelled:
-                yield FinishedSearch(symbol)
 
     def _confirm(self) -> EffectGenerator[None]:
         try:

@@ -68,12 +68,15 @@ class SeenOrders:
 
         """
         row_by_id = {optional_text(row.order_id): row for row in rows}
-        targets = [open_order.begin_cancel() for open_order in covered if open_order.pending is None]
+        new = [each for each in covered if each.pending is None and each.order.order_id not in cancel.covered_ids]
+        targets = [open_order.begin_cancel() for open_order in new]
         relevant = [row_by_id.get(target.order_id) or Row(target.order_id) for target in targets]
         for target, outcome in zip(targets, match_rows(targets, relevant, RequestContext()).outcomes, strict=True):
             target.outcome = evolve(outcome, attempts=cancel.attempts)
         outcomes = self.record(targets, now)
-        return outcomes + self.take_cancelled("normal", cancel.symbol, row_by_id.values(), cancel.attempts, now)
+        outcomes += self.take_cancelled("normal", cancel.symbol, row_by_id.values(), cancel.attempts, now)
+        cancel.covered_ids.update(str(outcome.order.order_id) for outcome in outcomes)
+        return outcomes
 
     def take_cancelled(
         self, kind: Kind, symbol: str | None, rows: Iterable[Row], attempts: int, now: float
@@ -98,10 +101,12 @@ class SeenOrders:
                 outcomes.append(open_order.outcome)
         return outcomes
 
-    def take_back(self, targets: Iterable[OrderTarget]) -> None:
-        """Forget cancels under way that were refused because the account is of the other type."""
+    def take_back(self, targets: Iterable[OrderTarget], attempts: int) -> None:
+        """Count the attempts of cancels under way that were refused because the account is of the other type."""
         for target in targets:
-            self.orders[str(target.order_id)].pending = None
+            open_order = self.orders[str(target.order_id)]
+            open_order.pending = None
+            open_order.outcome = evolve(open_order.outcome, attempts=open_order.outcome.attempts + attempts)
 
     def take_finished(self, order: ListedOrder, started_at: int) -> bool:
         """

@@ -49,6 +49,7 @@ class SymbolCancel:
         has_failed: It is not attempted any more.
         maybe_executed: An attempt may have been executed although no response said so.
         failed_rows: What the response says about orders that it did not cancel.
+        covered_ids: The orders to whose outcomes the success has been added.
 
     """
 
@@ -61,6 +62,7 @@ class SymbolCancel:
     has_failed: bool = False
     maybe_executed: bool = False
     failed_rows: list[Row] = Factory(list)
+    covered_ids: set[str] = Factory(set)
 
     @property
     def hold_back_until(self) -> float:
