@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from http import HTTPStatus
 from typing import Any, Final, Protocol
 
@@ -17,12 +17,26 @@ from bitget_spot import Credentials, connect
 from bitget_spot._middleware.context import context_of
 from bitget_spot._middleware.network import note_connection, note_write
 from bitget_spot.client import SpotClient
-from bitget_spot.sandbox import Sandbox
+from bitget_spot.sandbox import Order, Sandbox
+from bitget_spot.sandbox.envelope import CANCEL_IN_PROGRESS
 from bitget_spot.sandbox.faults import Fault, Faults, SentResponse
-from bitget_spot_api.operations import BATCH_CANCEL_ORDERS, OPERATIONS, REMAINING_CALLS_HEADER, Operation
+from bitget_spot.sandbox.request import requested_orders
+from bitget_spot_api.operations import (
+    BATCH_CANCEL_PLAN_ORDERS,
+    CANCEL_SYMBOL_ORDERS,
+    CANCEL_UNIFIED_SYMBOL_ORDERS,
+    GET_UNFILLED_ORDERS,
+    GET_UNIFIED_UNFILLED_ORDERS,
+    OPERATIONS,
+    REMAINING_CALLS_HEADER,
+    SUCCESS_CODE,
+    Operation,
+)
 
 NETWORK_FAULTS: Final = ("refused", "no-connection", "cut", "cut-after", "lost", "late")
 """What the network can do to one request; `cut` and `lost` keep it from arriving."""
+SYMBOL_CANCELS: Final = (CANCEL_SYMBOL_ORDERS, CANCEL_UNIFIED_SYMBOL_ORDERS)
+"""Operations that cancel all normal orders of a trading pair, or of a category."""
 LATE_DELAY: Final = 1.5
 """Seconds that a late request takes longer."""
 MAX_DELAY: Final = 1.8
@@ -65,11 +79,12 @@ class RequestRecord:
         operation: The operation that it calls.
         wake_up: Set when its response arrives.
         started_at: When it was passed to the network.
-        order_ids: The orders in a batch cancel, by orderId or else by clientOid.
+        query: The parameters in its URL.
+        document: The body, if it has one.
         headers_sent_at: When its headers left; `None` if they have not.
         ended_at: When the client had its response or stopped waiting for it.
         arrived_at: When the exchange counted it.
-        accepted_ids: The orderIds whose cancel the exchange has received.
+        accepted_ids: The orderIds of its orders of which the exchange has received a cancel.
         fault: What the sandbox did to its response.
         response: What the client received.
         remaining: The calls that were left in the exchange's window.
@@ -79,7 +94,8 @@ class RequestRecord:
     operation: Operation
     wake_up: WakeUp
     started_at: float
-    order_ids: tuple[str, ...] = ()
+    query: httpx.QueryParams = field(factory=httpx.QueryParams)
+    document: Any = None
     headers_sent_at: float | None = None
     ended_at: float | None = None
     arrived_at: float | None = None
@@ -87,6 +103,41 @@ class RequestRecord:
     fault: str = ""
     response: SentResponse | None = None
     remaining: int = 0
+
+    @property
+    def is_cancel(self) -> bool:
+        """Whether it cancels anything."""
+        return is_cancel(self.operation)
+
+    @property
+    def lists_open_orders(self) -> bool:
+        """Whether it asks for normal open orders."""
+        is_listing = self.operation in (GET_UNFILLED_ORDERS, GET_UNIFIED_UNFILLED_ORDERS)
+        return is_listing and "tpslType" not in self.query
+
+    @property
+    def has_succeeded(self) -> bool:
+        """Whether the client has received a success that the exchange meant."""
+        return self.response is not None and self.response.code == SUCCESS_CODE
+
+    def names(self, name: str) -> bool:
+        """Return whether its body names an order, by orderId or else by clientOid."""
+        return name in requested_orders(self.document)
+
+    def covers(self, order: Order) -> bool:
+        """Return whether it cancels all orders of a trading pair or of a category, and this order is one of them."""
+        if self.operation is BATCH_CANCEL_PLAN_ORDERS:
+            return order.kind == "plan" and order.symbol in self.document["symbolList"]
+        if self.operation not in SYMBOL_CANCELS or order.kind != "normal":
+            return False
+        category: str = self.document.get("category", order.category)
+        symbol: str = self.document.get("symbol", order.symbol)
+        return (order.category, order.symbol) == (category, symbol)
+
+
+def is_cancel(operation: Operation) -> bool:
+    """Return whether an operation cancels anything."""
+    return operation.method == "POST"
 
 
 @define(eq=False)
@@ -97,12 +148,12 @@ class EmulatedNetwork(httpx.BaseTransport, httpx.AsyncBaseTransport):
     Attributes:
         simulation: The virtual time.
         sandbox: The exchange.
-        cancel_faults: Faults of the exchange that only batch cancels meet; the sandbox's own meet all requests.
+        cancel_faults: Faults of the exchange that only cancels meet; the sandbox's own meet all requests.
         min_delay: The shortest time of one way, there or back, in seconds.
         jitter: How much longer a way can take.
         reports_timing: Whether it reports when headers leave and when it opens a connection, as httpx's transport does.
         network_faults: What the network does to the next requests; `None` for nothing.
-        cancel_network_faults: What it does to the next batch cancels that meet none of the others.
+        cancel_network_faults: What it does to the next cancels that meet none of the others.
         requests: Every request so far.
 
     """
@@ -160,6 +211,8 @@ class EmulatedNetwork(httpx.BaseTransport, httpx.AsyncBaseTransport):
         content = b"".join(request.stream)  # type: ignore[arg-type]  # bytes that have been read already
         context_of(request).attempt.reports_timing = self.reports_timing
         record = RequestRecord(OPERATIONS[request.method, request.url.path], sender.wake_up, self.simulation.now)
+        record.query = request.url.params
+        record.document = json.loads(content) if content else None
         self.requests.append(record)
         network_fault = self._next_network_fault(record.operation)
         # From connecting to the last byte. The client's own clock for this has just started.
@@ -168,8 +221,6 @@ class EmulatedNetwork(httpx.BaseTransport, httpx.AsyncBaseTransport):
             await self._connect(sender, network_fault, ends_at)
             note_write()
             record.headers_sent_at = self.simulation.now
-            if record.operation is BATCH_CANCEL_ORDERS:
-                record.order_ids = _requested_orders(content)
             await self._transfer(record, request, content, sender, network_fault)
             await sender.wait(ends_at - self.simulation.now)
         finally:
@@ -224,7 +275,7 @@ class EmulatedNetwork(httpx.BaseTransport, httpx.AsyncBaseTransport):
 
     def _next_network_fault(self, operation: Operation) -> str | None:
         network_fault = self.network_faults.popleft() if self.network_faults else None
-        if network_fault is None and self.cancel_network_faults and operation is BATCH_CANCEL_ORDERS:
+        if network_fault is None and self.cancel_network_faults and is_cancel(operation):
             network_fault = self.cancel_network_faults.popleft()
         return network_fault
 
@@ -232,7 +283,7 @@ class EmulatedNetwork(httpx.BaseTransport, httpx.AsyncBaseTransport):
 
     def _meet_fault(self, record: RequestRecord, request: httpx.Request, content: bytes, late: float) -> None:
         operation = record.operation
-        fault = self.cancel_faults.next_fault(operation) if operation is BATCH_CANCEL_ORDERS else Fault()
+        fault = self.cancel_faults.next_fault(operation) if is_cancel(operation) else Fault()
         if not fault.name and operation.signed:
             fault = self.sandbox._faults.next_fault(operation)
         record.fault = f"{fault.name}={fault.value}" if fault.value else fault.name
@@ -248,9 +299,9 @@ class EmulatedNetwork(httpx.BaseTransport, httpx.AsyncBaseTransport):
         response = exchange.respond(
             pending, request.url.query.decode(), content, code=code, row_code=fault.row_code, effect=fault.effect
         )
-        data = response.payload.get("data")
-        if fault.effect and isinstance(data, dict):
-            record.accepted_ids = frozenset(row["orderId"] for row in data.get("successList", ()))
+        is_received = response.status == HTTPStatus.OK or response.payload["code"] == CANCEL_IN_PROGRESS
+        if record.is_cancel and fault.effect and fault.row_code is None and is_received:
+            record.accepted_ids = frozenset(self._pending_cancels(record))
         if fault.effect and fault.code is not None and response.status == HTTPStatus.OK:
             response = exchange.refuse(fault.code, headers)
         sent = fault.apply(response)
@@ -258,6 +309,14 @@ class EmulatedNetwork(httpx.BaseTransport, httpx.AsyncBaseTransport):
         record.arrived_at = pending.arrival.at
         record.remaining = pending.remaining
         self.simulation.call_later(fault.seconds("delay") + self._one_way(), lambda: self._deliver(record, sent))
+
+    def _pending_cancels(self, record: RequestRecord) -> Iterator[str]:
+        """Yield the orders of a request whose cancel the exchange has received and not yet executed."""
+        book = self.sandbox.book
+        for order_id in book._cancels:
+            order = book._orders[order_id]
+            if record.names(order_id) or record.names(order.client_oid) or record.covers(order):
+                yield order_id
 
     def _deliver(self, record: RequestRecord, sent: SentResponse) -> None:
         if record.ended_at is None:
@@ -275,7 +334,3 @@ class _LoopWakeUp:
     def set(self) -> None:
         if not self.loop.is_closed():
             self.loop.call_soon_threadsafe(self.event.set)
-
-
-def _requested_orders(content: bytes) -> tuple[str, ...]:
-    return tuple(order.get("orderId") or order["clientOid"] for order in json.loads(content)["orderList"])

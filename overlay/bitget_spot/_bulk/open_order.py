@@ -53,12 +53,20 @@ class OpenOrder:
 
     def begin_cancel(self) -> OrderTarget:
         """Return the target of another cancel, which begins a new count of attempts."""
-        self.pending = OrderTarget(self.outcome.order, self.order.order_id, None, self.order.symbol, [self.index])
+        self.pending = self.target()
         return self.pending
 
+    def target(self) -> OrderTarget:
+        """Return a new target, which has no outcome yet."""
+        return OrderTarget(self.outcome.order, self.order.order_id, None, self.order.symbol, [self.index])
+
     def record(self, outcome: Outcome, now: float) -> None:
-        """Combine the outcome of another cancel with those before."""
+        """Record the outcome of the cancel under way."""
         self.pending = None
+        self.combine(outcome, now)
+
+    def combine(self, outcome: Outcome, now: float) -> None:
+        """Combine the outcome of another cancel with those before; the one under way stays so."""
         self.next_cancel_at = now + RETRY_INTERVAL
         if outcome.status is Status.REJECTED:
             # A request that was refused because of its number says nothing about the order.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final, TypeAlias, cast
 
@@ -59,16 +59,19 @@ class BatchRunner:
         with self.reporting():
             queue.add(self.plan.targets)
             yield from JobLoop(queue.client, queue.scope, queue.next_jobs, self._record).run()
+            self._report_progress(queue.unsent())
             if self.confirm and queue.fatal_error is None and queue.scope.remaining() > 0:
                 yield from self._confirm()
             self._raise_if_incomplete()
         return self.report()
 
     def _record(self, job: Job) -> None:
-        final = self.queue.record(cast("BatchJob", job))
+        self._report_progress(self.queue.record(cast("BatchJob", job)))
+
+    def _report_progress(self, targets: Iterable[OrderTarget]) -> None:
         if self.on_progress is None:
             return
-        outcomes = [outcome for target in final for _, outcome in self._outcomes_of(target)]
+        outcomes = [outcome for target in targets for _, outcome in self._outcomes_of(target)]
         if not outcomes:
             return
         try:

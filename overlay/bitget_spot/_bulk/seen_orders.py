@@ -68,12 +68,14 @@ class SeenOrders:
 
         """
         row_by_id = {optional_text(row.order_id): row for row in rows}
-        new = [each for each in covered if each.pending is None and each.order.order_id not in cancel.covered_ids]
-        targets = [open_order.begin_cancel() for open_order in new]
+        new = [each for each in covered if each.order.order_id not in cancel.covered_ids]
+        targets = [open_order.target() for open_order in new]
         relevant = [row_by_id.get(target.order_id) or Row(target.order_id) for target in targets]
-        for target, outcome in zip(targets, match_rows(targets, relevant, RequestContext()).outcomes, strict=True):
-            target.outcome = evolve(outcome, attempts=cancel.attempts)
-        outcomes = self.record(targets, now)
+        outcomes = []
+        for open_order, matched in zip(new, match_rows(targets, relevant, RequestContext()).outcomes, strict=True):
+            outcome = evolve(matched, attempts=cancel.attempts)
+            open_order.combine(outcome, now)
+            outcomes.append(outcome)
         outcomes += self.take_cancelled("normal", cancel.symbol, row_by_id.values(), cancel.attempts, now)
         cancel.covered_ids.update(str(outcome.order.order_id) for outcome in outcomes)
         return outcomes
