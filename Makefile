@@ -6,6 +6,8 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 VENV := .venv
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
+# Side by side, the tests of one file in one process: much of their time they wait.
+PYTEST := -m pytest --numprocesses=3 --dist=loadfile
 PIP := $(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 PEERS := .venv-peers
@@ -31,7 +33,7 @@ demo: $(READY) ## cancel real batches against a local sandbox exchange
 	@$(RUN) docs/examples/demo.py
 
 test: $(READY) ## run the tests
-	@$(RUN) -m pytest
+	@$(RUN) $(PYTEST)
 
 generate: $(READY) ## rebuild generated/ from openapi/bitget-spot.yaml
 	@$(RUN) openapi/generate.py
@@ -126,7 +128,7 @@ audit: $(READY) ## check the installed versions for known vulnerabilities
 check: lint types check-generated ## run what must pass before a change is merged
 	@$(RUN) openapi/diff_api.py --check
 	@$(RUN) -m coverage erase
-	@$(RUN) -m coverage run -m pytest
+	@$(RUN) -m coverage run $(PYTEST)
 	@$(RUN) -m coverage combine --quiet
 	@$(RUN) -m coverage report
 	@$(MAKE) --no-print-directory wheel
