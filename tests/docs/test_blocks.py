@@ -39,6 +39,8 @@ SHOWN_PORT: Final = 8787
 SERVERS: Final = {"docs/examples/rsa_sandbox.py": SHOWN_PORT, "docs/examples/forward_proxy.py": 3128}
 """Examples that run until Ctrl-C, and the port that the pages show for them; another port is their last argument."""
 RESTART_INSTRUCTION: Final = "Restart the sandbox before each example"
+OWN_REQUIREMENT: Final = re.compile(r"(?:bitget-spot|\.)(?:\[(?P<extras>[\w,]+)\])?")
+"""This package, from an index or from a checkout."""
 MAKEFILE: Final = (ROOT / "Makefile").read_text("utf-8")
 EXTRAS: Final = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
 
@@ -212,7 +214,10 @@ def check_set_up(words: list[str]) -> None:
                 assert f"$({variable.partition('=')[0]})" in MAKEFILE, variable
         case ["python", "-m", "pip", "install", *requirements]:
             for requirement in requirements:
-                assert requirement == "pytest" or set(re.findall(r"\w+", requirement)) <= EXTRAS.keys(), requirement
+                package = OWN_REQUIREMENT.fullmatch(requirement)
+                assert package or requirement == "pytest", requirement
+                extras = (package["extras"] or "").split(",") if package else []
+                assert not set(filter(None, extras)) - EXTRAS.keys(), requirement
         case _:
             pytest.fail(f"these tests do not know {words}")
 
