@@ -41,6 +41,7 @@ SERVERS: Final = {"docs/examples/rsa_sandbox.py": SHOWN_PORT, "docs/examples/for
 RESTART_INSTRUCTION: Final = "Restart the sandbox before each example"
 OWN_REQUIREMENT: Final = re.compile(r"(?:bitget-spot|\.)(?:\[(?P<extras>[\w,]+)\])?")
 """This package, from an index or from a checkout."""
+OTHER_REQUIREMENTS: Final = ("pytest", "httpx2")
 MAKEFILE: Final = (ROOT / "Makefile").read_text("utf-8")
 EXTRAS: Final = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
 
@@ -215,7 +216,7 @@ def check_set_up(words: list[str]) -> None:
         case ["python", "-m", "pip", "install", *requirements]:
             for requirement in requirements:
                 package = OWN_REQUIREMENT.fullmatch(requirement)
-                assert package or requirement == "pytest", requirement
+                assert package or requirement in OTHER_REQUIREMENTS, requirement
                 extras = (package["extras"] or "").split(",") if package else []
                 assert not set(filter(None, extras)) - EXTRAS.keys(), requirement
         case _:
