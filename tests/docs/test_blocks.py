@@ -32,6 +32,7 @@ from bitget_spot.sandbox.faults import parse_command_line
 from bitget_spot_api.operations import SERVER_URL
 
 ROOT: Final = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the pages show commands of a POSIX shell")
 PAGES: Final = [ROOT / "README.md", *sorted(path for path in ROOT.glob("docs/**/*.md") if "_build" not in path.parts)]
 BLOCK: Final = re.compile(r"^```(?P<language>[^\n]*)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
 SAVE_INSTRUCTION: Final = re.compile(r"[Ss]ave this\s+as\s+`(?P<name>[\w.]+)`[^`]*$")
