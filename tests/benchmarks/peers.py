@@ -575,8 +575,8 @@ it knows the latency, and about twenty milliseconds a second.
         parts.append(f"""\
 ## Unified accounts and the kill switch
 
-{ORDERS} orders are open on the sandbox, with a round trip of {ROUND_TRIP * 1000:.0f} ms. Each cell has: the seconds · the
-requests · those refused with 429 · the orders that are still open afterwards.
+{ORDERS} orders are open on the sandbox, with a round trip of {ROUND_TRIP * 1000:.0f} ms. Each cell has: the seconds · the requests ·
+those refused with 429 · the orders that are still open afterwards.
 
 {account_table(measured.accounts, titles)}
 
@@ -676,6 +676,8 @@ GREY: Final = "#b9c4cf"
 
 def draw(measured: Measurements, path: Path) -> None:
     """Draw a panel for each part that was measured."""
+    if not (measured.cpu or measured.races or measured.growth):
+        return
     import matplotlib as mpl  # noqa: PLC0415 - slow to import, and not needed by the runs
 
     mpl.use("svg")
@@ -691,8 +693,6 @@ def draw(measured: Measurements, path: Path) -> None:
     if measured.growth:
         growth = measured.growth
         panels.append((1.6, lambda axes: draw_growth(axes, growth)))
-    if not panels:
-        return
     heights = [height for height, _ in panels]
     size = (8, 0.5 * len(panels) + sum(heights))
     figure = plt.figure(figsize=size, layout="constrained")
