@@ -16,7 +16,7 @@ INTEROP := .venv-interop
 INTEROP_PIP := $(subst $(VENV),$(INTEROP),$(subst constraints.txt,tests/interop/constraints.txt,$(PIP)))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test generate check-generated lint format types wheel check-docs diff-api bench bench-stores bench-cpu bench-import bench-peers interop matrix soak mutation docs picture audit check full clean
+.PHONY: help demo test generate check-generated lint format types wheel check-docs diff-api bench bench-stores bench-cpu bench-import bench-peers interop matrix soak mutation docs picture audit check full release-files release-tests release-check clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 \t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -134,6 +134,17 @@ check: lint types check-generated ## run what must pass before a change is merge
 	@$(MAKE) --no-print-directory wheel
 
 full: check docs interop matrix mutation bench-import bench-cpu bench-stores bench ## run check and the longer checks
+
+release-files: $(READY) ## build wheel, sdist, SBOM and release notes in dist/, and check them and the workflows
+	@$(PIP) --group release
+	@$(RUN) tests/release.py $${TAG:+--tag "$$TAG"}
+	@$(VENV)/bin/zizmor --offline --no-progress --quiet .github/workflows
+
+release-tests: $(READY) ## run the tests against the wheel in dist/; SESSIONS="tests-3.13 httpx2" selects some
+	@$(PIP) --group matrix
+	@BITGET_SPOT_WHEEL="$$(echo dist/packages/*.whl)" $(RUN) -m nox $(if $(SESSIONS),--session $(SESSIONS))
+
+release-check: release-files release-tests ## run every step of a release that publishes nothing
 
 clean: ## remove what the targets have created
 	rm -rf $(VENV) $(INTEROP) $(PEERS) docs/_build .nox .coverage* .mypy_cache .ruff_cache .pytest_cache dist

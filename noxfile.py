@@ -6,11 +6,13 @@ Run the tests against the built wheel, each session in an environment of its own
     httpx2                        httpx2 instead of httpx, which is not installed
 
 `nox -s tests-3.12 httpx2` runs some of them. Only the tests and what they read come from the checkout; the package comes
-from the wheel. A session whose Python is not on this machine is skipped with a warning; in CI it fails.
+from the wheel, which is built first, or is the one that BITGET_SPOT_WHEEL names. A session whose Python is not on this
+machine is skipped with a warning; in CI it fails.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import Final
@@ -20,6 +22,7 @@ import nox
 ROOT: Final = Path(__file__).resolve().parent
 PROJECT: Final = ROOT / "pyproject.toml"
 CONSTRAINTS: Final = ROOT / "constraints.txt"
+WHEEL_VARIABLE: Final = "BITGET_SPOT_WHEEL"
 PYTHON_CLASSIFIER: Final = "Programming Language :: Python :: 3."
 PYTHONS: Final = [
     classifier.rpartition(" ")[2]
@@ -88,12 +91,20 @@ def environment_of(session: nox.Session) -> Path:
     return Path(session.virtualenv.location).resolve()
 
 
-def install_wheel(session: nox.Session, constraints: Path, *requirements: str) -> None:
-    """Build the wheel, and install it with all extras and with what the tests need."""
+def find_wheel(session: nox.Session) -> Path:
+    """Return the wheel that the environment names, or else build one."""
+    if WHEEL_VARIABLE in os.environ:
+        return Path(os.environ[WHEEL_VARIABLE]).resolve(strict=True)
     folder = environment_of(session) / "dist"
     shutil.rmtree(folder, ignore_errors=True)
     session.run("uv", "build", "--wheel", "--build-constraints", CONSTRAINTS, "--out-dir", folder, ROOT)
     (wheel,) = folder.glob("*.whl")
+    return wheel
+
+
+def install_wheel(session: nox.Session, constraints: Path, *requirements: str) -> None:
+    """Install the wheel with all extras, and what the tests need."""
+    wheel = find_wheel(session)
     session.install("--constraint", str(constraints), f"bitget-spot[all] @ {wheel.as_uri()}", *requirements)
 
 

@@ -9,7 +9,6 @@ here.
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 import tomllib
@@ -27,17 +26,6 @@ sys.path.insert(0, str(Path(__file__).parent / "_extensions"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "openapi"))
 
 METADATA = tomllib.loads(Path(__file__).parents[1].joinpath("pyproject.toml").read_text("utf-8"))["project"]
-
-
-def repository_of(metadata: dict[str, Any]) -> str:
-    """Return the URL of the repository: the project's, else that of the workflow that builds the site; else nothing."""
-    if "GITHUB_REPOSITORY" in os.environ:
-        default = f"{os.environ.get('GITHUB_SERVER_URL', 'https://github.com')}/{os.environ['GITHUB_REPOSITORY']}"
-    else:
-        default = ""
-    url: str = metadata.get("urls", {}).get("Repository", default)
-    return url
-
 
 project = "bitget-spot"
 version = METADATA["version"]
@@ -60,7 +48,7 @@ html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_js_files = ["fold.js"]
 html_logo = "_static/logo.svg"
-html_context = {"repository_url": repository_of(METADATA)}
+html_context = {"repository_url": METADATA["urls"]["Repository"]}
 html_sidebars = {
     "**": [
         "sidebar/brand.html",

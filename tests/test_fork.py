@@ -20,7 +20,10 @@ from bitget_spot._middleware.send import SendTransport
 from bitget_spot.sandbox import Sandbox
 from bitget_spot_api.operations import GET_SERVER_TIME
 
-needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+needs_fork = pytest.mark.skipif(
+    not hasattr(os, "fork") or sys.platform == "darwin",
+    reason="Windows has no fork; on macOS, system libraries may end a forked process that has threads",
+)
 PROGRAM = """
 import os
 from bitget_spot import Credentials, connect, server_time

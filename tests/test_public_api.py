@@ -102,7 +102,7 @@ def test_no_file_names_a_package_registry_or_a_path_of_a_machine() -> None:
     for path in ROOT.rglob("*"):
         folders = path.relative_to(ROOT).parts
         hidden = any(part.startswith(".") and part not in (".ci", ".github") for part in folders)
-        if hidden or "_build" in folders or path == Path(__file__):
+        if hidden or {"_build", "dist"} & set(folders) or path == Path(__file__):
             continue
         if path.is_file() and path.suffix in suffixes:
             assert not forbidden.search(path.read_text("utf-8")), path

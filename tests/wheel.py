@@ -58,6 +58,45 @@ with Sandbox(orders=1) as sandbox, connect(sandbox.credentials, base_url=sandbox
     assert sandbox.orders[order_id].status == "cancelled"
 """
 
+REDIS_PROGRAM = """
+from bitget_spot import Credentials, connect
+from bitget_spot.rate_limit import RedisStore
+
+with RedisStore("redis://127.0.0.1:9/0") as store:
+    connect(Credentials("key", "secret", "passphrase"), rate_limit_store=store).close()
+"""
+
+RSA_PROGRAM = """
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from bitget_spot import Credentials
+
+key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+assert Credentials("key", pem, "passphrase").rsa_key is not None
+"""
+
+COMMAND_PROGRAM = """
+import importlib.metadata, subprocess, sys
+
+command = [sys.executable, "-m", "bitget_spot", "--version"]
+shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+assert importlib.metadata.version("bitget-spot") in shown, shown
+"""
+
+HTTPX2_PROGRAM = (
+    "import httpx2; httpx2.alias_httpx()\n" + CORE_PROGRAM + "assert httpx.__name__ == 'httpx2', httpx.__name__\n"
+)
+
+EXTRA_PROGRAMS = {
+    "": CORE_PROGRAM,
+    "[sandbox]": SANDBOX_PROGRAM,
+    "[redis]": REDIS_PROGRAM,
+    "[rsa]": RSA_PROGRAM,
+    "[cli]": COMMAND_PROGRAM,
+    "[all]": SANDBOX_PROGRAM + REDIS_PROGRAM + RSA_PROGRAM + COMMAND_PROGRAM,
+}
+"""What must work after an installation with each extra."""
 
 FIXTURE_TEST = """
 from bitget_spot import cancel_open_orders, connect
@@ -70,39 +109,52 @@ def test_fixture(bitget_sandbox):
 
 
 def pip(python: str | Path, *arguments: str | Path) -> None:
-    """Run pip for an interpreter, quietly and with the pinned versions."""
+    """Run pip for an interpreter, quietly and with the pinned versions, also of what builds a package."""
     command = [python, "-m", "pip", *arguments, "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*map(str, command), "--constraint", str(CONSTRAINTS)], check=True)
+    # The pip of a new environment may be too old for the option --build-constraint.
+    environment = {**os.environ, "PIP_CONSTRAINT": str(CONSTRAINTS), "PIP_BUILD_CONSTRAINT": str(CONSTRAINTS)}
+    subprocess.run([*map(str, command), "--constraint", str(CONSTRAINTS)], env=environment, check=True)
+
+
+def python_of(folder: Path) -> Path:
+    """Return the interpreter of an environment."""
+    return folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
 def run_in_new_environment(wheel: Path, extra: str, arguments: list[str], folder: Path, *requirements: str) -> None:
-    """Install a wheel, and other requirements, in a new environment, and run Python there."""
+    """Install a wheel or an sdist, and other requirements, in a new environment, and run Python there."""
     subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-    python = next(folder.glob("[bS]*/python*"))
+    python = python_of(folder)
     pip(python, "install", f"{wheel}{extra}", *requirements)
+    subprocess.run(
+        [str(python), "-m", "pip", "--disable-pip-version-check", "check"], stdout=subprocess.DEVNULL, check=True
+    )
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     subprocess.run([str(python), "-W", "error", *arguments], cwd=folder, env=environment, check=True)
     print(f"{' with '.join([wheel.name + extra, *requirements])}: works in a clean environment")
 
 
-def main() -> int:
-    """Build the wheel, check its contents, install it and use it; return 1 if its contents are wrong."""
+def check_contents(wheel: Path) -> None:
+    """Exit with 1 unless a wheel contains the packages and nothing else."""
+    names = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
+    if {name for name in names if not name.endswith(".dist-info")} != CONTENTS:
+        sys.exit(f"{wheel.name} contains {', '.join(sorted(names))}")
+
+
+def main() -> None:
+    """Build the wheel, check its contents, install it and use it; exit with 1 if its contents are wrong."""
     with tempfile.TemporaryDirectory() as scratch:
         dist = Path(scratch) / "dist"
         pip(sys.executable, "wheel", ROOT, "--no-deps", "--wheel-dir", dist, "--build-constraint", CONSTRAINTS)
         (wheel,) = dist.glob("*.whl")
-        names = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
-        if {name for name in names if not name.endswith(".dist-info")} != CONTENTS:
-            print(f"{wheel.name} contains {', '.join(sorted(names))}", file=sys.stderr)
-            return 1
+        check_contents(wheel)
         run_in_new_environment(wheel, "", ["-c", CORE_PROGRAM], Path(scratch) / "core")
         run_in_new_environment(wheel, "[sandbox]", ["-c", SANDBOX_PROGRAM], Path(scratch) / "sandbox")
         test_file = Path(scratch) / "test_fixture.py"
         test_file.write_text(FIXTURE_TEST, "utf-8")
         run_pytest = ["-m", "pytest", "-q", "-p", "no:cacheprovider", str(test_file)]
         run_in_new_environment(wheel, "[sandbox]", run_pytest, Path(scratch) / "pytest", "pytest")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

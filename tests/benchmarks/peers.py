@@ -30,6 +30,14 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final, Self
 
+from accounts import (
+    ORDERS,
+    ROUND_TRIP,
+    AccountRun,
+    account_figures,
+    account_table,
+    run_accounts,
+)
 from arrivals import (
     BATCH_SIZE,
     BLUE,
@@ -54,7 +62,7 @@ HERE: Final = Path(__file__).parent
 CLIENT_PROGRAMS: Final = HERE / "clients"
 OTHER_PYTHON: Final = HERE.parents[1] / ".venv-peers" / "bin" / "python"
 PICTURE: Final = "peers.svg"
-PARTS: Final = ("cpu", "races", "growth")
+PARTS: Final = ("cpu", "races", "accounts", "growth")
 SIZES: Final = (50, 500, 5_000, 50_000)
 """Numbers of orders for which the cost of an order is measured."""
 REFERENCE_SIZE: Final = 500
@@ -494,6 +502,7 @@ class Measurements:
 
     cpu: dict[str, list[float]]
     races: list[Race]
+    accounts: list[AccountRun]
     growth: Growth | None
     versions: Mapping[str, str]
 
@@ -501,6 +510,9 @@ class Measurements:
     def targets(self) -> list[Target]:
         """The targets of the parts that were measured."""
         targets = [*cpu_targets(self.cpu), *race_targets(self.races)]
+        targets += [
+            Target(title, value, bound, template="{}") for title, value, bound in account_figures(self.accounts)
+        ]
         if self.growth:
             targets += growth_targets(self.growth)
         return targets
@@ -558,6 +570,25 @@ ccxt spaces its calls by 100 ms when it sends them, but eleven of them can still
 and its orders remain open. typed-bitget has no rate limit. This package needs three round trips more at the start, until
 it knows the latency, and about twenty milliseconds a second.
 """)
+    if measured.accounts:
+        titles = {name: account_title(name, measured.versions) for name in names_of(measured)}
+        parts.append(f"""\
+## Unified accounts and the kill switch
+
+{ORDERS} orders are open on the sandbox, with a round trip of {ROUND_TRIP * 1000:.0f} ms. Each cell has: the seconds · the requests ·
+those refused with 429 · the orders that are still open afterwards.
+
+{account_table(measured.accounts, titles)}
+
+*By id* means that the client gets the ids of all orders. A unified account takes 20 of them in a request, and 5 requests in a
+second. *Everything* means that it gets no ids: `cancel_open_orders` of this package, called without arguments;
+`cancelAllOrders` of ccxt and the method of the same purpose of typed-bitget, called for each of the three pairs, which
+must be known.
+
+The calls are not the same. `cancel_open_orders` finds the pairs itself, cancels TP/SL and trigger orders too, looks again
+until nothing is open, and asks what became of each order: this is what its additional requests and seconds are for. The
+others return when the exchange has accepted the cancel.
+""")
     if measured.growth:
         parts.append(f"""\
 ## How the cost grows
@@ -584,6 +615,18 @@ races of one burst take longer and the ratios vary more, so run this benchmark o
 the same additional time for each batch, and the ratios come closer to one.
 """)
     return "\n".join(parts)
+
+
+def names_of(measured: Measurements) -> set[str]:
+    """Return the clients that did the tasks on accounts."""
+    return {run.name for run in measured.accounts}
+
+
+def account_title(name: str, versions: Mapping[str, str]) -> str:
+    """Return the name of a client in the table of accounts, where this package's own function depends on the task."""
+    if name in OWN_CLIENTS:
+        return f"**this package, `{'asyncio' if name.endswith('-async') else 'sync'}`**"
+    return table_title(name, versions)
 
 
 def conclusion(measured: Measurements) -> str:
@@ -633,6 +676,8 @@ GREY: Final = "#b9c4cf"
 
 def draw(measured: Measurements, path: Path) -> None:
     """Draw a panel for each part that was measured."""
+    if not (measured.cpu or measured.races or measured.growth):
+        return
     import matplotlib as mpl  # noqa: PLC0415 - slow to import, and not needed by the runs
 
     mpl.use("svg")
@@ -753,6 +798,7 @@ def measure(options: argparse.Namespace) -> Measurements:
     python = options.other_python
     cpu: dict[str, list[float]] = {}
     races: list[Race] = []
+    accounts: list[AccountRun] = []
     growth = None
     if "cpu" in options.parts:
         cpu = measure_cpu(options.clients, options.starts, options.rounds, options.calls, python)
@@ -760,9 +806,11 @@ def measure(options: argparse.Namespace) -> Measurements:
         names = [name for name in RACING_CLIENTS if name in options.clients]
         round_trips = [milliseconds / 1000 for milliseconds in options.round_trips]
         races = run_races(names, options.orders, round_trips, options.repeat, python)
+    if "accounts" in options.parts:
+        accounts = run_accounts(options.clients, lambda name: ClientProcess(name, python))
     if "growth" in options.parts:
         growth = measure_growth(options.sizes, options.growth_rounds, python)
-    return Measurements(cpu, races, growth, versions_of(options.clients, python))
+    return Measurements(cpu, races, accounts, growth, versions_of(options.clients, python))
 
 
 def versions_of(names: Iterable[str], python: Path) -> dict[str, str]:

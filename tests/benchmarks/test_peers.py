@@ -63,6 +63,24 @@ def test_targets_of_costs(script: dict[str, Any]) -> None:
     assert [target.is_met for target in script["growth_targets"](growth)] == [False, True]
 
 
+def test_targets_of_accounts() -> None:
+    """A batch above the limit of the account's type, a refusal and an open order each miss their own target."""
+    script = runpy.run_path(str(SCRIPT.with_name("accounts.py")))
+    run = {"seconds": 1.0, "cpu": 0.1, "requests": 30, "refused": 0, "worst_second": 5, "left_open": 0}
+    unified = script["TASKS"][0]
+
+    def values(**changes: int) -> list[int]:
+        changed = script["AccountRun"](name="cancel_orders", task=unified, **{**run, **changes})
+        other = script["AccountRun"](name="ccxt", task=unified, **{**run, "refused": 4})
+        return [value for _, value, _ in script["account_figures"]([changed, other])]
+
+    assert values() == [0, 0, 0]
+    assert values(worst_second=6) == [1, 0, 0]
+    assert values(refused=2) == [0, 2, 0]
+    assert values(left_open=3) == [0, 0, 3]
+    assert script["account_figures"]([]) == []
+
+
 def test_short_run_writes_the_tables_and_an_opaque_picture(tmp_path: Path) -> None:
     """Without the other clients, this package keeps the limit, and both files are written."""
     options = {
@@ -85,6 +103,7 @@ def test_short_run_writes_the_tables_and_an_opaque_picture(tmp_path: Path) -> No
     assert report in result.stdout, result.stdout + result.stderr
     assert result.returncode == ("FAIL" in report)
     assert " · 10 · 0 · 500 |" in report
+    assert report.count(" · 0 · 0 |") == 3
     assert "| arrivals in the worst second of any race | 10 | at most 10 | PASS |" in report
     picture = (tmp_path / "peers.svg").read_text(encoding="utf-8")
     assert "cancel_orders.sync of this package: 500" in picture

@@ -18,7 +18,7 @@ from open_orders import (
 )
 from reports import report_carried_by, status_counts
 from sandboxes import HIGH_RATES, StartSandbox, connect_to, count_requests, still_open
-from waiting import interrupt_when, run_when
+from waiting import interrupt_when, needs_interrupts, run_when
 
 from bitget_spot import (
     AuthenticationError,
@@ -331,6 +331,7 @@ def test_a_deadline_while_a_pair_is_cancelled(
     assert Status.NOT_SENT not in status_counts(report)
 
 
+@needs_interrupts
 def test_ctrl_c_while_a_pair_is_cancelled(start_sandbox: StartSandbox) -> None:
     """After Ctrl-C the run waits for the cancel of a pair in flight, and the exception has its orders."""
     sandbox = start_sandbox(orders=0)

@@ -33,7 +33,7 @@ from sandboxes import (
     count_requests,
     still_open,
 )
-from waiting import interrupt_when, wait_until
+from waiting import interrupt_when, needs_interrupts, wait_until
 
 from bitget_spot import (
     AuthenticationError,
@@ -236,6 +236,7 @@ def test_credentials_that_are_refused_for_the_cancel(start_sandbox: StartSandbox
     assert len(still_open(sandbox)) == 2
 
 
+@needs_interrupts
 def test_ctrl_c_while_waiting(start_sandbox: StartSandbox) -> None:
     """Ctrl-C while the run waits for the cancels to be executed ends it, and the exception has what was accepted."""
     sandbox = start_sandbox(orders=2, cancel_delay=60)
@@ -248,6 +249,7 @@ def test_ctrl_c_while_waiting(start_sandbox: StartSandbox) -> None:
     assert report_carried_by(caught.value).counts[Status.ACCEPTED] == 2
 
 
+@needs_interrupts
 def test_ctrl_c_during_the_confirmation(start_sandbox: StartSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C during the confirmation keeps what has been confirmed."""
     monkeypatch.setattr(confirmation, "STALL_TIMEOUT", 60)

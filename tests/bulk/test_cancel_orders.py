@@ -14,7 +14,7 @@ import httpx
 import pytest
 from reports import pickled, report_carried_by, status_counts
 from sandboxes import HIGH_RATE, StartSandbox, call, connect_to
-from waiting import interrupt_when, wait_until
+from waiting import interrupt_when, needs_interrupts, wait_until
 
 from bitget_spot import (
     ApiError,
@@ -491,6 +491,7 @@ def test_on_progress_that_raises(error: BaseException, sandbox: Sandbox, cancel:
     assert len(sandbox.arrivals) == 2
 
 
+@needs_interrupts
 def test_ctrl_c(sandbox: Sandbox) -> None:
     """After Ctrl-C the run waits for the requests in flight, sends no further one, and the exception has the report."""
     sandbox.inject("reordered")

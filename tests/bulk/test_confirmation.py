@@ -12,7 +12,7 @@ import pytest
 from attrs import evolve
 from reports import confirmations, pickled, report_carried_by
 from sandboxes import HIGH_RATES, StartSandbox, call, call_in_task, connect_to, count_requests
-from waiting import interrupt_when, wait_until
+from waiting import interrupt_when, needs_interrupts, wait_until
 
 from bitget_spot import (
     AuthenticationError,
@@ -299,6 +299,7 @@ def listings(sandbox: Sandbox, count: int) -> Callable[[], bool]:
     return lambda: count_requests(sandbox, GET_UNFILLED_ORDERS) >= count
 
 
+@needs_interrupts
 def test_ctrl_c_during_the_confirmation(start_sandbox: StartSandbox) -> None:
     """Ctrl-C during the confirmation ends the run, and the exception has the outcomes of the cancels."""
     sandbox = start_sandbox(orders=2, cancel_delay=60)
@@ -312,6 +313,7 @@ def test_ctrl_c_during_the_confirmation(start_sandbox: StartSandbox) -> None:
 
 
 @pytest.mark.usefixtures("short_confirmation_pauses")
+@needs_interrupts
 def test_ctrl_c_keeps_what_has_been_confirmed(start_sandbox: StartSandbox) -> None:
     """Ctrl-C during the second search keeps what the first has confirmed."""
     sandbox = start_sandbox(orders=2, cancel_delay=60)

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from reports import confirmations, report_carried_by, status_counts
 from sandboxes import StartSandbox, call, connect_to, run_effects
-from waiting import interrupt_main_thread, interrupt_when, run_when, wait_until
+from waiting import interrupt_main_thread, interrupt_when, needs_interrupts, run_when, wait_until
 
 from bitget_spot import Confirmed, Credentials, DeadlineExceeded, Status, cancel_orders, connect
 from bitget_spot._bulk.matcher import INTERRUPTED
@@ -88,6 +88,7 @@ def test_a_second_cancellation_leaves_no_task_behind(sandbox: Sandbox) -> None:
     asyncio.run(cancel_the_task_twice())
 
 
+@needs_interrupts
 def test_second_ctrl_c(sandbox: Sandbox) -> None:
     """After a second Ctrl-C the run does not wait for the requests in flight; their outcomes are unknown."""
     sandbox.inject("delay=10", times=2)
@@ -177,6 +178,7 @@ def test_a_batch_whose_task_is_cancelled_is_unknown(sandbox: Sandbox) -> None:
     assert status_counts(report) == {Status.UNKNOWN: 2}
 
 
+@needs_interrupts
 def test_on_progress_that_raises_after_ctrl_c(sandbox: Sandbox) -> None:
     """If `on_progress` raises while an interrupted run waits, the run still waits for the requests in flight."""
     sandbox.inject("delay=0.3")

@@ -33,6 +33,7 @@ from bitget_spot.sandbox.faults import parse_command_line
 from bitget_spot_api.operations import SERVER_URL
 
 ROOT: Final = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the pages show commands of a POSIX shell")
 PAGES: Final = [ROOT / "README.md", *sorted(path for path in ROOT.glob("docs/**/*.md") if "_build" not in path.parts)]
 BLOCK: Final = re.compile(r"^```(?P<language>[^\n]*)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
 SAVE_INSTRUCTION: Final = re.compile(r"[Ss]ave this\s+as\s+`(?P<name>[\w.]+)`[^`]*$")
@@ -41,6 +42,9 @@ SERVERS: Final = {"docs/examples/rsa_sandbox.py": SHOWN_PORT, "docs/examples/for
 """Examples that run until Ctrl-C, and the port that the pages show for them; another port is their last argument."""
 RESTART_INSTRUCTION: Final = "Restart the sandbox before each example"
 LOGGERS: Final = ("bitget_spot", "bitget_spot.bulk", "bitget_spot.requests", "bitget_spot.rate_limit")
+OWN_REQUIREMENT: Final = re.compile(r"(?:bitget-spot|\.)(?:\[(?P<extras>[\w,]+)\])?")
+"""This package, from an index or from a checkout."""
+OTHER_REQUIREMENTS: Final = ("pytest", "httpx2")
 MAKEFILE: Final = (ROOT / "Makefile").read_text("utf-8")
 EXTRAS: Final = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
 
@@ -214,7 +218,10 @@ def check_set_up(words: list[str]) -> None:
                 assert f"$({variable.partition('=')[0]})" in MAKEFILE, variable
         case ["python", "-m", "pip", "install", *requirements]:
             for requirement in requirements:
-                assert requirement == "pytest" or set(re.findall(r"\w+", requirement)) <= EXTRAS.keys(), requirement
+                package = OWN_REQUIREMENT.fullmatch(requirement)
+                assert package or requirement in OTHER_REQUIREMENTS, requirement
+                extras = (package["extras"] or "").split(",") if package else []
+                assert not set(filter(None, extras)) - EXTRAS.keys(), requirement
         case _:
             pytest.fail(f"these tests do not know {words}")
 

@@ -12,7 +12,7 @@ from typing import Final
 
 import httpx
 import pytest
-from waiting import interrupt_main_thread, run_when, wait_until
+from waiting import interrupt_main_thread, needs_interrupts, run_when, wait_until
 
 from bitget_spot import Credentials, Status, cancel_orders, connect
 from bitget_spot.client import SpotClient
@@ -201,6 +201,7 @@ def signal_handler(handler: Callable[[], object]) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("cancel", [cancel_in_thread, cancel_in_run])
+@needs_interrupts
 def test_signal_handler_on_top_of_a_waiting_thread(exchange: Exchange, cancel: Callable[[Exchange], None]) -> None:
     """A signal handler that cancels while the main thread below it waits for its turn does not wait for it."""
     handled = []
@@ -216,6 +217,7 @@ def test_signal_handler_on_top_of_a_waiting_thread(exchange: Exchange, cancel: C
 
 
 @pytest.mark.parametrize("cancel", [cancel_in_thread, cancel_in_run])
+@needs_interrupts
 def test_signal_handler_on_top_of_an_event_loop(exchange: Exchange, cancel: Callable[[Exchange], None]) -> None:
     """A signal handler that cancels on top of an event loop does not wait for the tasks of that loop."""
     handled = []

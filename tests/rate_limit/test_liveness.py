@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from bitget_spot.rate_limit import SQLiteStore, liveness
 from bitget_spot.rate_limit.liveness import LivenessFile
 from bitget_spot.rate_limit.policy import IN_FLIGHT_GRACE, PERIOD_MARGIN
 
+pytestmark = pytest.mark.skipif(
+    sys.platform == "win32", reason="on Windows, an open file cannot be removed, and * cannot be part of its name"
+)
 NewFile = Callable[[str], LivenessFile]
 
 

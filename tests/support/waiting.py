@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
+import pytest
+
+needs_interrupts = pytest.mark.skipif(
+    sys.platform == "win32", reason="on Windows, Ctrl-C does not interrupt a thread that waits for a lock"
+)
+"""For tests that send Ctrl-C to a thread that waits."""
 INTERVAL: Final = 0.002
 """Seconds between two checks of a condition."""
 

@@ -20,6 +20,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 BATCH_SIZE: Final = 50
+UNIFIED_BATCH_SIZE: Final = 20
 API_KEY: Final = "a-key"
 SECRET_KEY: Final = "a-secret"
 PASSPHRASE: Final = "a-passphrase"
@@ -32,10 +33,15 @@ def new_order_ids(count: int) -> list[str]:
     return [str(10**18 + index) for index in range(count)]
 
 
-def split_into_batches(order_ids: list[str]) -> Iterator[list[str]]:
+def split_into_batches(order_ids: list[str], size: int = BATCH_SIZE) -> Iterator[list[str]]:
     """Yield the batches of a list."""
-    for start in range(0, len(order_ids), BATCH_SIZE):
-        yield order_ids[start : start + BATCH_SIZE]
+    for start in range(0, len(order_ids), size):
+        yield order_ids[start : start + size]
+
+
+def batch_size_of(account_type: str) -> int:
+    """Return how many orders a request can have."""
+    return UNIFIED_BATCH_SIZE if account_type == "unified" else BATCH_SIZE
 
 
 def handwritten_body(order_ids: list[str]) -> str:
@@ -148,6 +154,15 @@ class AsyncClient(ComparedClient):
         self.runner.close()
 
 
+def timed(action: Callable[[], object]) -> tuple[float, float]:
+    """Return the seconds and the CPU seconds of an action."""
+    gc.collect()
+    started_at = time.perf_counter()
+    cpu_before = time.process_time()
+    action()
+    return time.perf_counter() - started_at, time.process_time() - cpu_before
+
+
 def run_jobs(
     client_classes: Mapping[str, type[ComparedClient]], other_jobs: Mapping[str, Callable[..., object]]
 ) -> None:
@@ -163,14 +178,9 @@ def run_jobs(
     def race(origin: str, orders: int) -> tuple[float, float]:
         client = client_class(origin, limited=True)
         order_ids = new_order_ids(orders)
-        gc.collect()
-        started_at = time.perf_counter()
-        cpu_before = time.process_time()
-        client.cancel_all(order_ids)
-        seconds = time.perf_counter() - started_at
-        cpu_seconds = time.process_time() - cpu_before
+        times = timed(lambda: client.cancel_all(order_ids))
         client.close()
-        return seconds, cpu_seconds
+        return times
 
     jobs: dict[str, Callable[..., Any]] = {"measure_cpu": measure_cpu, "race": race, **other_jobs}
     for line in sys.stdin:

@@ -6,13 +6,15 @@ Also here: how the cost of this package grows with the number of orders, over a 
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import http.client
 import json
 import re
+import sys
 import time
 import tracemalloc
-from typing import Final
+from typing import Final, Literal
 from urllib.parse import urlsplit
 
 import httpx
@@ -28,10 +30,11 @@ from client_process import (
     handwritten_headers,
     new_order_ids,
     run_jobs,
+    timed,
 )
 from cpu import SigningTransport
 
-from bitget_spot import Credentials, OrderRef, Report, Status, cancel_orders, connect
+from bitget_spot import Credentials, OrderRef, Report, Status, cancel_open_orders, cancel_orders, connect
 from bitget_spot.rate_limit import MemoryStore
 from bitget_spot_api import Client
 from bitget_spot_api.api.trade import batch_cancel_orders
@@ -198,6 +201,40 @@ class AsyncCancelOrders(AsyncGenerated):
         return require_all_accepted(await cancel_orders.asyncio(client=self.client, orders=orders, symbol=SYMBOL))
 
 
+# Unified accounts and the kill switch, against the sandbox.
+
+
+def cancel_on_account(
+    origin: str, account_type: Literal["classic", "unified"], symbols: list[str], order_ids: list[str] | None
+) -> tuple[float, float]:
+    """Cancel these orders, or whatever is open; return the seconds and the CPU seconds."""
+    client = connect(
+        Credentials(API_KEY, SECRET_KEY, PASSPHRASE),
+        base_url=origin,
+        rate_limit_store=MemoryStore(),
+        account_type=account_type,
+    )
+    refs = [OrderRef(symbol=symbols[0], order_id=order_id) for order_id in order_ids or ()]
+
+    def run_sync() -> None:
+        with client:
+            if refs:
+                cancel_orders.sync(client=client, orders=refs)
+            else:
+                cancel_open_orders.sync(client=client)
+
+    async def run_async() -> None:
+        async with client:
+            if refs:
+                await cancel_orders.asyncio(client=client, orders=refs)
+            else:
+                await cancel_open_orders.asyncio(client=client)
+
+    if sys.argv[1].endswith("-async"):
+        return timed(lambda: asyncio.run(run_async()))
+    return timed(run_sync)
+
+
 # How the cost grows. With a transport that responds immediately and a limit that is never reached, only this package's work
 # remains: the network costs the same for every batch, and waiting depends on the limit, not on the number of orders.
 
@@ -253,5 +290,9 @@ if __name__ == "__main__":
             "cancel_orders": CancelOrders,
             "cancel_orders-async": AsyncCancelOrders,
         },
-        {"cpu_of_orders": cpu_of_orders, "memory_of_orders": memory_of_orders},
+        {
+            "cpu_of_orders": cpu_of_orders,
+            "memory_of_orders": memory_of_orders,
+            "cancel_on_account": cancel_on_account,
+        },
     )
