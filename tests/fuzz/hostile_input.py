@@ -58,10 +58,17 @@ NAMES: Final = (
     "orderStatus",
     "cumExecQty",
     "category",
+    "orderList",
+    "nextFlag",
+    "idLessThan",
+    "result",
+    "triggerType",
 )
 """The vendor's names of fields."""
 EXPECTED_TEXTS: Final = (
     "00000",
+    "success",
+    "failure",
     "43001",
     "45001",
     "40009",

@@ -37,14 +37,45 @@ from bitget_spot._middleware.responses import parse_envelope, parse_error
 from bitget_spot.client import SpotClient
 from bitget_spot.rate_limit import MemoryStore
 from bitget_spot_api.api.public import get_server_time
-from bitget_spot_api.api.trade import batch_cancel_orders, get_history_orders, get_order_info, get_unfilled_orders
+from bitget_spot_api.api.trade import (
+    batch_cancel_orders,
+    batch_cancel_plan_orders,
+    cancel_order,
+    cancel_plan_order,
+    cancel_symbol_orders,
+    get_current_plan_orders,
+    get_history_orders,
+    get_history_plan_orders,
+    get_order_info,
+    get_unfilled_orders,
+)
 from bitget_spot_api.api.unified import (
     batch_cancel_unified_orders,
+    cancel_unified_strategy_order,
+    cancel_unified_symbol_orders,
     get_unified_history_orders,
+    get_unified_history_strategy_orders,
     get_unified_order_info,
     get_unified_unfilled_orders,
+    get_unified_unfilled_strategy_orders,
 )
-from bitget_spot_api.models import BatchCancelOrdersRequest, OrderRef, UnifiedOrderRef
+from bitget_spot_api.models import (
+    BatchCancelOrdersRequest,
+    BatchCancelPlanOrdersRequest,
+    CancelOrderRequest,
+    CancelPlanOrderRequest,
+    CancelSymbolOrdersRequest,
+    CancelUnifiedStrategyOrderRequest,
+    CancelUnifiedSymbolOrdersRequest,
+    OrderRef,
+    UnifiedOrderRef,
+)
+from bitget_spot_api.operations import (
+    GET_CURRENT_PLAN_ORDERS,
+    GET_UNFILLED_ORDERS,
+    GET_UNIFIED_UNFILLED_ORDERS,
+    GET_UNIFIED_UNFILLED_STRATEGY_ORDERS,
+)
 
 from .hostile_input import HostileResponse, fuzz_settings, responses
 
@@ -53,11 +84,20 @@ ORDERS_WITH_SYMBOLS: Final = [evolve(order, symbol="BTCUSDT") for order in ORDER
 """As a unified account needs them."""
 ACCOUNT_TYPES: Final[tuple[AccountType | None, ...]] = (None, "classic", "unified")
 DEADLINE: Final = 30.0
+SHORT_DEADLINE: Final = 3.0
+"""For runs that go on until their deadline."""
 MAX_EXCERPT: Final = 2_000
 MODES: Final = ("sync", "asyncio")
 MAX_OVERRUN: Final = 40.0
 """Seconds that a run may take beyond its deadline: more than the longest pause after HTTP 429."""
 BODY: Final = BatchCancelOrdersRequest(order_list=[OrderRef(order_id="1")])
+SYMBOL_BODY: Final = CancelSymbolOrdersRequest(symbol="BTCUSDT")
+TPSL_BODY: Final = CancelOrderRequest(tpsl_type="tpsl", order_id="1")
+PLAN_BODY: Final = CancelPlanOrderRequest(order_id="1")
+PLAN_SYMBOLS_BODY: Final = BatchCancelPlanOrdersRequest(symbol_list=["BTCUSDT"])
+CATEGORY_BODY: Final = CancelUnifiedSymbolOrdersRequest(category="SPOT")
+STRATEGY_BODY: Final = CancelUnifiedStrategyOrderRequest(order_id="1")
+FUTURES: Final = "USDT-FUTURES"
 UNIFIED_ORDER: Final = UnifiedOrderRef(symbol="BTCUSDT", category="SPOT", order_id="1")
 
 
@@ -72,6 +112,12 @@ class ApiCall:
 
 CALLS: Final = {
     "batch": ApiCall(batch_cancel_orders.sync_detailed, batch_cancel_orders.asyncio, {"body": BODY}),
+    "symbol": ApiCall(cancel_symbol_orders.sync, cancel_symbol_orders.asyncio, {"body": SYMBOL_BODY}),
+    "tpsl": ApiCall(cancel_order.sync, cancel_order.asyncio, {"body": TPSL_BODY}),
+    "plan": ApiCall(cancel_plan_order.sync, cancel_plan_order.asyncio, {"body": PLAN_BODY}),
+    "plan batch": ApiCall(batch_cancel_plan_orders.sync, batch_cancel_plan_orders.asyncio, {"body": PLAN_SYMBOLS_BODY}),
+    "current plan": ApiCall(get_current_plan_orders.sync, get_current_plan_orders.asyncio),
+    "history plan": ApiCall(get_history_plan_orders.sync, get_history_plan_orders.asyncio),
     "unfilled": ApiCall(get_unfilled_orders.sync, get_unfilled_orders.asyncio),
     "history": ApiCall(get_history_orders.sync, get_history_orders.asyncio),
     "info": ApiCall(get_order_info.sync, get_order_info.asyncio, {"order_id": "1"}),
@@ -79,6 +125,20 @@ CALLS: Final = {
     "clock": ApiCall(server_time.sync, server_time.asyncio),
     "unified batch": ApiCall(
         batch_cancel_unified_orders.sync_detailed, batch_cancel_unified_orders.asyncio, {"body": [UNIFIED_ORDER]}
+    ),
+    "unified category": ApiCall(
+        cancel_unified_symbol_orders.sync, cancel_unified_symbol_orders.asyncio, {"body": CATEGORY_BODY}
+    ),
+    "unified strategy": ApiCall(
+        cancel_unified_strategy_order.sync, cancel_unified_strategy_order.asyncio, {"body": STRATEGY_BODY}
+    ),
+    "unified unfilled strategy": ApiCall(
+        get_unified_unfilled_strategy_orders.sync,
+        get_unified_unfilled_strategy_orders.asyncio,
+        {"category": FUTURES},
+    ),
+    "unified history strategy": ApiCall(
+        get_unified_history_strategy_orders.sync, get_unified_history_strategy_orders.asyncio, {"category": FUTURES}
     ),
     "unified unfilled": ApiCall(get_unified_unfilled_orders.sync, get_unified_unfilled_orders.asyncio),
     "unified history": ApiCall(
@@ -88,19 +148,53 @@ CALLS: Final = {
 }
 
 
+OPEN_ORDER: Final = {"symbol": "BTCUSDT", "side": "buy", "status": "live", "orderStatus": "live", "posSide": "long"}
+NORMAL_ROWS: Final = [{**OPEN_ORDER, "orderId": "1"}, {**OPEN_ORDER, "orderId": "2", "symbol": "ETHUSDT"}]
+TPSL_ROWS: Final = [{**OPEN_ORDER, "orderId": "3"}]
+PLAN_ROWS: Final = [{**OPEN_ORDER, "orderId": "4"}, {**OPEN_ORDER, "orderId": "5", "symbol": "ETHUSDT"}]
+
+
 @pytest.fixture(autouse=True)
 def no_logging(caplog: pytest.LogCaptureFixture) -> None:
     """Log nothing: these responses cause very many warnings."""
     caplog.set_level(logging.CRITICAL, "bitget_spot")
 
 
+def open_orders_of(request: httpx.Request) -> object:
+    """Return the data of a listing of open orders of any kind; `None` for another request."""
+    is_tpsl = "tpslType" in request.url.params
+    data: dict[str, object] = {
+        GET_UNFILLED_ORDERS.path: TPSL_ROWS if is_tpsl else NORMAL_ROWS,
+        GET_CURRENT_PLAN_ORDERS.path: {"nextFlag": False, "orderList": PLAN_ROWS},
+        GET_UNIFIED_UNFILLED_ORDERS.path: {"list": NORMAL_ROWS},
+        GET_UNIFIED_UNFILLED_STRATEGY_ORDERS.path: TPSL_ROWS,
+    }
+    return data.get(request.url.path)
+
+
 def connect_to(
-    sent_responses: Sequence[HostileResponse], simulation: Simulation, account_type: AccountType | None = None
+    sent_responses: Sequence[HostileResponse],
+    simulation: Simulation,
+    account_type: AccountType | None = None,
+    *,
+    lists_orders: bool = False,
 ) -> SpotClient:
-    """Return a client whose exchange sends these responses in turn, over and over."""
+    """
+    Return a client whose exchange sends these responses in turn, over and over.
+
+    Args:
+        sent_responses: The responses.
+        simulation: The virtual time.
+        account_type: The type of account that the client is told.
+        lists_orders: Whether the exchange lists open orders of every kind correctly instead.
+
+    """
     turns = itertools.cycle(sent_responses)
 
     def respond(request: httpx.Request) -> httpx.Response:
+        data = open_orders_of(request) if lists_orders else None
+        if data is not None:
+            return httpx.Response(200, content=envelope_of(json.dumps(data)))
         return next(turns)(request)
 
     client = connect(
@@ -201,6 +295,38 @@ def test_runs(
         assert [outcome.order for outcome in report] == orders
         for outcome in report:
             assert outcome.attempts > 0 or outcome.status is Status.NOT_SENT
+
+
+@fuzz_settings(30, share_of=150)
+@given(
+    sent_responses=st.lists(responses(), min_size=1, max_size=4),
+    mode=st.sampled_from(MODES),
+    account=st.sampled_from([("classic", "SPOT"), ("unified", "SPOT"), ("unified", FUTURES)]),
+    cancel_by_symbol=st.booleans(),
+)
+def test_cancels_of_open_orders(
+    sent_responses: list[HostileResponse], mode: str, account: tuple[AccountType, str], cancel_by_symbol: bool
+) -> None:
+    """Whatever the cancels of listed orders respond, the kill switch ends, and reports each order once."""
+    simulation = Simulation()
+    account_type, category = account
+    arguments = {"deadline": SHORT_DEADLINE, "category": category, "cancel_by_symbol": cancel_by_symbol}
+    with patch_library(simulation):
+        client = connect_to(sent_responses, simulation, account_type, lists_orders=True)
+        started_at = simulation.now
+        try:
+            report: Report | None = run(mode, cancel_open_orders, simulation, client=client, **arguments)
+        except BitgetError as error:
+            assert_printable(error)
+            report = report_of(error)
+        assert simulation.now - started_at < SHORT_DEADLINE + MAX_OVERRUN
+        simulation.check_idle()
+    assert report is not None
+    assert_printable(report)
+    ids = [outcome.order.order_id for outcome in report]
+    assert len(set(ids)) == len(ids)
+    for outcome in report:
+        assert outcome.attempts > 0 or outcome.status in (Status.NOT_SENT, Status.GONE)
 
 
 @fuzz_settings(150)

@@ -59,6 +59,13 @@ class StoreGroup:
     def repair(self) -> None:
         """Let the store work again, unless the clients must be restarted first."""
 
+    def begin_to_keep_limit(self) -> None:
+        """Let every client use the store again, as it would after its next attempt; nothing may be in flight."""
+        self.keeps_limit = True
+        for store in self.stores:
+            if isinstance(store, SharedStore):
+                store._circuit_breaker.record_success(store)
+
     def restart(self) -> None:
         """Restart all clients; nothing may be in flight."""
 

@@ -53,7 +53,7 @@ SOAK_SHARES: Final = {"memory": 0.5, "sqlite": 0.3, "redis": 0.2}
 TEST_EXAMPLES: Final = {"memory": 60, "sqlite": 40, "redis": 25}
 """The examples of `make test` for each store."""
 QUIET_TIME: Final = DEFAULT_TIMEOUT + 2.0
-"""Seconds after which nothing is in flight any more, and a store that works again is used again."""
+"""Seconds after which nothing is in flight any more."""
 RECOVERY_TIME: Final = QUIET_TIME + 20.0
 """Seconds within which the kill switch ends after everything has recovered: what was under way may still fail."""
 
@@ -380,7 +380,7 @@ class ExchangeMachine(RuleBasedStateMachine):
         self.checked_networks += [call.network for call in calls]
         self._check_rate_limit()
         if not self.store.failure and not self.store.keeps_limit:
-            self.store.keeps_limit = True
+            self.store.begin_to_keep_limit()
             self._restart_ledger()
 
     # What is always true
