@@ -238,7 +238,8 @@ def test_keyword(bitget_sandbox):
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert "6 passed, 3 errors" in done.stdout, done.stdout
     assert "'account_type' must be in ('classic', 'unified') (got 'hybrid')" in done.stdout
-    assert done.stdout.count("TypeError: bitget_account: expected one account type; write") == 2
+    errors = [line for line in done.stdout.splitlines() if line.startswith("E ")]
+    assert len([line for line in errors if "TypeError: bitget_account: expected one account type; write" in line]) == 2
 
 
 @pytest.mark.parametrize(("arguments", "code"), [([], "40084"), (["--account-type", "unified"], "40009")])
