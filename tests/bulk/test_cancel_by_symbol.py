@@ -208,18 +208,33 @@ def test_at_most_ten_pages_of_finished_orders(start_sandbox: StartSandbox, cance
     assert len(accounted) == 1300
 
 
-@pytest.mark.parametrize("fault", ["list-code=99999", "list-data={}", "html-502", "drop-before"])
+@pytest.mark.parametrize(
+    ("fault", "times"), [("list-code=99999", 1), ("list-data={}", 8), ("html-502", 8), ("drop-before", 8)]
+)
 def test_finished_orders_that_cannot_be_read(
-    fault: str, start_sandbox: StartSandbox, cancel_open: CancelOpen, caplog: pytest.LogCaptureFixture
+    fault: str, times: int, start_sandbox: StartSandbox, cancel_open: CancelOpen, caplog: pytest.LogCaptureFixture
 ) -> None:
     """If the finished orders cannot be listed, the report still has every order that was listed; the log says why."""
     sandbox = start_sandbox(orders=0)
     sandbox.open_orders(8, symbol="BTCUSDT")
-    sandbox.inject(fault, operation=GET_HISTORY_ORDERS)
+    sandbox.inject(fault, times=times, operation=GET_HISTORY_ORDERS)
     report = cancel_open(connect_to(sandbox, max_retries=0))
     assert reported_ids(report) == set(sandbox.orders)
     assert confirmed_by_id(report) == dict.fromkeys(sandbox.orders, Confirmed.CANCELLED)
     assert "cannot list the finished orders: " in caplog.text
+
+
+@pytest.mark.parametrize("fault", ["list-data={}", "html-502", "drop-before"])
+def test_finished_orders_that_cannot_be_read_at_first(
+    fault: str, start_sandbox: StartSandbox, cancel_open: CancelOpen, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A page of finished orders is asked for again, so an order that ended before any listing showed it is reported."""
+    sandbox = start_sandbox(orders=0)
+    sandbox.open_orders(230, symbol="BTCUSDT")
+    sandbox.inject(fault, times=3, operation=GET_HISTORY_ORDERS)
+    report = cancel_open(connect_to(sandbox, max_retries=0))
+    assert confirmed_by_id(report) == dict.fromkeys(sandbox.orders, Confirmed.CANCELLED)
+    assert "cannot list the finished orders: " not in caplog.text
 
 
 def test_orders_that_are_opened_meanwhile(start_sandbox: StartSandbox, cancel_open: CancelOpen) -> None:

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import logging
+import random
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final, cast
 
 import httpx
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from bitget_spot._bulk.accounts import Account, Call, ListedOrder, Page, Position
 from bitget_spot._bulk.jobs import Job
 from bitget_spot._bulk.order_filter import OrderFilter
-from bitget_spot._bulk.recovery import EXPECTED_ERRORS
+from bitget_spot._bulk.recovery import EXPECTED_ERRORS, is_temporary
 from bitget_spot._bulk.symbol_cancels import SymbolCancel
 from bitget_spot._middleware.context import CancelScope, RequestContext
+from bitget_spot._middleware.retry import backoff
 from bitget_spot.errors import BitgetError
 
 MAX_PAGES: Final = 10
 """Pages that are read for a trading pair."""
+MAX_RETRIES: Final = 3
+"""How often a page is asked for again. Not until the deadline: nothing is open any more, and the caller wants the report."""
 log: Final = logging.getLogger("bitget_spot.bulk")
 
 
@@ -64,12 +68,13 @@ def finished_searches(
 
 @define(eq=False)
 class FinishedPageJob(Job):
-    """The request for one page of the finished orders of a pair, or of the category."""
+    """The request for one page of the finished orders of a pair, or of the category; `retries` made before failed."""
 
     account: Account
     search: FinishedSearch
     pages_before: int = 0
     position: Position | None = None
+    retries: int = 0
 
     def call(self) -> Call:
         """Return the call."""
@@ -108,10 +113,12 @@ class FinishedOrders:
             yield self._waiting.pop()
 
     def record(self, job: Job) -> None:
-        """Take the orders of a page, and ask for the next one."""
+        """Take the orders of a page, and ask for the next one; ask again for a page that could not be read."""
         page_job = cast("FinishedPageJob", job)
-        page = self._read(page_job)
-        if page is None:
+        try:
+            page = _read(page_job)
+        except EXPECTED_ERRORS as error:
+            self._fail(page_job, error)
             return
         interesting = [order for order in page.orders if self.take(order)]
         pages = page_job.pages_before + 1
@@ -121,12 +128,24 @@ class FinishedOrders:
         context = RequestContext(self.scope)
         self._waiting.append(FinishedPageJob(self.account, search, pages, page.next_position, context=context))
 
-    def _read(self, job: FinishedPageJob) -> Page | None:
-        try:
-            if isinstance(job.result, BaseException):
-                raise job.result
-            return self.account.read_page("normal", job.result, job.position)
-        except EXPECTED_ERRORS as error:
-            if isinstance(error, BitgetError | httpx.TransportError):
-                log.warning("cannot list the finished orders: %s", str(error) or type(error).__name__)
-            return None
+    def _fail(self, job: FinishedPageJob, error: Exception) -> None:
+        """Ask for a page again if that may help; otherwise say why an order may be missing from the report."""
+        delay = backoff(job.retries, random.random)
+        if is_temporary(error) and job.retries < MAX_RETRIES and self.scope.remaining() > delay:
+            again = evolve(job, retries=job.retries + 1, context=RequestContext(self.scope), delay=delay)
+            self._waiting.append(again)
+        elif isinstance(error, BitgetError | httpx.TransportError):
+            log.warning("cannot list the finished orders: %s", str(error) or type(error).__name__)
+
+
+def _read(job: FinishedPageJob) -> Page:
+    """
+    Return the page.
+
+    Raises:
+        BaseException: What the request ended in.
+
+    """
+    if isinstance(job.result, BaseException):
+        raise job.result
+    return job.account.read_page("normal", job.result, job.position)
