@@ -165,6 +165,8 @@ def test_an_order_that_ended_before_it_was_listed(start_sandbox: StartSandbox, c
     """An order known only from the finished orders is gone, with its confirmation and a message."""
     sandbox = start_sandbox(orders=0)
     sandbox.open_orders(230, symbol="BTCUSDT")
+    # The second page comes late: the first ones are those of the normal and of the TP/SL orders.
+    sandbox.inject("delay-before=0.3", skip=2, operation=GET_UNFILLED_ORDERS)
     report = cancel_open(connect_to(sandbox))
     assert confirmed_by_id(report) == dict.fromkeys(sandbox.orders, Confirmed.CANCELLED)
     gone = report.only(Status.GONE)
