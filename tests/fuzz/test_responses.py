@@ -185,7 +185,7 @@ def connect_to(
     Args:
         sent_responses: The responses.
         simulation: The virtual time.
-        account_type: The type of account that the client is told.
+        account_type: The type of account that `connect` is given.
         lists_orders: Whether the exchange lists open orders of every kind correctly instead.
 
     """

@@ -84,7 +84,7 @@ class CallSpec:
         sides: As for `cancel_open_orders`.
         kinds: As for `cancel_open_orders`.
         cancel_by_symbol: As for `cancel_open_orders`.
-        states_account_type: Whether the client is told which type of account it has.
+        states_account_type: Whether `connect` is given the type of the account.
         max_retries: As for `connect`.
         reports_timing: Whether the network reports timing as httpx's own transport does.
         store_index: Which of the stores the client uses.

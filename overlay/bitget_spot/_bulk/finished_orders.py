@@ -68,7 +68,17 @@ def finished_searches(
 
 @define(eq=False)
 class FinishedPageJob(Job):
-    """The request for one page of the finished orders of a pair, or of the category; `retries` made before failed."""
+    """
+    The request for one page of the finished orders of a pair, or of the category.
+
+    Attributes:
+        account: The account.
+        search: Where to look.
+        pages_before: How many pages of the search have been read.
+        position: Where the page begins; `None` for the first one.
+        retries: How often the page has been asked for again.
+
+    """
 
     account: Account
     search: FinishedSearch
@@ -79,6 +89,18 @@ class FinishedPageJob(Job):
     def call(self) -> Call:
         """Return the call."""
         return self.account.list_orders("finished", "normal", self.search.symbol, self.position)
+
+    def read(self) -> Page:
+        """
+        Return the page.
+
+        Raises:
+            BaseException: What the request ended in.
+
+        """
+        if isinstance(self.result, BaseException):
+            raise self.result
+        return self.account.read_page("normal", self.result, self.position)
 
 
 @define
@@ -116,7 +138,7 @@ class FinishedOrders:
         """Take the orders of a page, and ask for the next one; ask again for a page that could not be read."""
         page_job = cast("FinishedPageJob", job)
         try:
-            page = _read(page_job)
+            page = page_job.read()
         except EXPECTED_ERRORS as error:
             self._fail(page_job, error)
             return
@@ -136,16 +158,3 @@ class FinishedOrders:
             self._waiting.append(again)
         elif isinstance(error, BitgetError | httpx.TransportError):
             log.warning("cannot list the finished orders: %s", str(error) or type(error).__name__)
-
-
-def _read(job: FinishedPageJob) -> Page:
-    """
-    Return the page.
-
-    Raises:
-        BaseException: What the request ended in.
-
-    """
-    if isinstance(job.result, BaseException):
-        raise job.result
-    return job.account.read_page("normal", job.result, job.position)
