@@ -145,6 +145,18 @@ class NpmBitgetApi(OtherClient):
         return output["response"]["data"]
 
 
+@asynccontextmanager
+async def typed_bitget_connection(url: str, credentials: Credentials) -> AsyncIterator[Any]:
+    """Yield a connection of typed-bitget, which its endpoints take as their client."""
+    key = import_module("typed_bitget.core.auth").Credentials(
+        credentials.api_key, credentials.secret_key, credentials.passphrase
+    )
+    http = import_module("typed_core.http").HttpClient(trust_env=False)
+    make_client = import_module("typed_bitget.core.transport.http").HttpRpcClient
+    async with make_client(base_url=url, credentials=key, http=http) as client:
+        yield client
+
+
 class TypedBitget(OtherClient):
     """typed-bitget; orders are not validated, because it requires fields that the sandbox leaves out."""
 
@@ -167,12 +179,7 @@ class TypedBitget(OtherClient):
 
     @asynccontextmanager
     async def _open_spot(self) -> AsyncIterator[Any]:
-        credentials = import_module("typed_bitget.core.auth").Credentials(
-            self.credentials.api_key, self.credentials.secret_key, self.credentials.passphrase
-        )
-        http = import_module("typed_core.http").HttpClient(trust_env=False)
-        make_client = import_module("typed_bitget.core.transport.http").HttpRpcClient
-        async with make_client(base_url=self.url, credentials=credentials, http=http) as client:
+        async with typed_bitget_connection(self.url, self.credentials) as client:
             yield import_module("typed_bitget.classic").Classic(client=client).spot
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from bitget_spot import Credentials
 
-from .clients import Ccxt, call_within
+from .clients import Ccxt, call_within, typed_bitget_connection
 
 
 class UnifiedClient:
@@ -72,10 +72,5 @@ class UnifiedTypedBitget(UnifiedClient):
 
     @asynccontextmanager
     async def _open_orders(self) -> AsyncIterator[Any]:
-        credentials = import_module("typed_bitget.core.auth").Credentials(
-            self._credentials.api_key, self._credentials.secret_key, self._credentials.passphrase
-        )
-        http = import_module("typed_core.http").HttpClient(trust_env=False)
-        make_client = import_module("typed_bitget.core.transport.http").HttpRpcClient
-        async with make_client(base_url=self._url, credentials=credentials, http=http) as client:
+        async with typed_bitget_connection(self._url, self._credentials) as client:
             yield import_module("typed_bitget.uta").Uta(client=client).trade.order
